@@ -17,7 +17,7 @@ use mlops_serve::{Options, Reload, Settings, Tokens};
     version,
     after_help = "Examples:\n  app                          on http://127.0.0.1:8000\n  app \
                   --port 9000 --quiet       errors only\n  MLOPS_READ_TOKEN=… MLOPS_PREDICT_TOKEN=… \
-                  app --host 0.0.0.0\n\nSIGHUP makes it reload configuration and tokens.\n\nExit codes: 0 stopped on request with all requests answered, 1 \
+                  app --host 0.0.0.0\n\nSIGHUP makes it reload configuration, tokens and certificate; a second SIGTERM or Ctrl-C ends it at once.\n\nExit codes: 0 stopped on request with all requests answered, 1 \
                   failed or requests were cut off, 2 wrong usage or configuration"
 )]
 struct Arguments {

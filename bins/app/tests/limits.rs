@@ -38,27 +38,12 @@ fn configure(scene: &Scene, service: &str) {
     scene.file("config.json", format!("{}, \"service\": {service}}}", &config[..end]));
 }
 
-/// What `/proc` says of memory, in bytes.
-fn memory(started: &Started, name: &str) -> usize {
-    let status = format!("/proc/{}/status", started.child.id());
-    let status = std::fs::read_to_string(status).unwrap();
-    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
-}
-
 fn post(path: &str, kind: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     )
-}
-
-fn metric(started: &Started, name: &str) -> u64 {
-    let answer =
-        started.ask("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    let line = answer.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.trim().parse().unwrap()
 }
 
 #[test]
@@ -108,9 +93,9 @@ fn a_request_costs_at_most_eight_times_what_it_is() {
         // Each against a process of its own: what an allocator keeps of others is no cost of this one.
         let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
         started.ask(&post("/prediction", CSV, &format!("{head}\nx,1,2,3,0\n")));
-        let before = memory(&started, "VmHWM");
+        let before = started.memory("VmHWM");
         let answer = started.ask(&post(path, kind, &body));
-        let cost = memory(&started, "VmHWM").saturating_sub(before);
+        let cost = started.memory("VmHWM").saturating_sub(before);
         let shown = format!("{path} {:?}", &body[..60]);
         assert!(answer.starts_with("HTTP/1.1 "), "{shown}: {answer}");
         println!("{:.2} times: {shown} {}", cost as f64 / size as f64, &answer[9..12]);
@@ -136,7 +121,7 @@ fn answers_that_nobody_takes_count_as_the_bodies_that_they_answer() {
     let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
     // An answer of twice this does not fit into what lies between.
     let request = predict(&format!("{HEADER}{}", "a,1,2,3,0\n".repeat(300_000)));
-    let before = memory(&started, "VmHWM");
+    let before = started.memory("VmHWM");
     let small = predict(&format!("{HEADER}{}", "a,1,2,3,0\n".repeat(200_000)));
     let refused = || {
         let answer = started.ask(&small);
@@ -152,7 +137,7 @@ fn answers_that_nobody_takes_count_as_the_bodies_that_they_answer() {
         let _ = stream.write_all(request.as_bytes());
         held.push(stream);
     }
-    let cost = memory(&started, "VmHWM").saturating_sub(before);
+    let cost = started.memory("VmHWM").saturating_sub(before);
     assert!(cost < 8 * TOTAL, "{} MiB", cost / MIB);
     drop(held);
     let begun = std::time::Instant::now();
@@ -189,7 +174,7 @@ fn on_a_disk_that_is_full_every_lost_line_is_counted_and_none_is_glued_to_anothe
     configure(&scene, "{\"prediction_log_path\": \"log\"}");
     // As a full disk does, a limit of file sizes takes a part of a write and then none.
     let started = start(&mut limited(&scene, "trap '' XFSZ; ulimit -S -f 100"));
-    let lost = || metric(&started, "mlops_log_lines_lost_total ");
+    let lost = || started.metric("mlops_log_lines_lost_total ");
     let mut sent = 0;
     let mut ask = |rows: usize| {
         let mut body = HEADER.to_owned();

@@ -246,3 +246,55 @@ fn mistakes_and_pages_are_told_in_these_words() {
     golden::compare("app-refused-rows", &golden::stable(refused, scene.root()));
     assert_eq!(started.stopped("-TERM").0, Some(0));
 }
+
+#[test]
+fn told_twice_to_stop_it_does_not_wait() {
+    let scene = Scene::deployed();
+    let service = r#", "service": {"drain_seconds": 86400, "body_timeout_seconds": 86400}"#;
+    scene.file("config.json", golden::config_with(service));
+    let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
+    let mut stream = TcpStream::connect(&started.address).unwrap();
+    let request = predict(&format!("{HEADER}x,1,2,3,0\n"));
+    stream.write_all(&request.as_bytes()[..request.len() - 3]).unwrap();
+    // It has begun with the request once it answers others that came later.
+    started.ask("GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let pid = started.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    while TcpStream::connect(&started.address).is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let (code, _, stderr) = started.stopped("-TERM");
+    assert_eq!(code, Some(1), "{stderr}");
+}
+
+#[test]
+fn systemd_is_told_of_readiness_life_and_end() {
+    let scene = Scene::deployed();
+    let path = scene.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let mut command = APP.command(scene.root(), &["--port", "0"]);
+    let started = start(command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000"));
+    let next = || {
+        let mut text = [0; 500];
+        let n = socket.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..n]).into_owned()
+    };
+    let ready = next();
+    let expected = format!("READY=1\nSTATUS=answers at http://{}", started.address);
+    assert_eq!(ready, expected);
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1");
+    }
+    let pid = started.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let last = loop {
+        let text = next();
+        if text != "WATCHDOG=1" {
+            break text;
+        }
+    };
+    assert!(last.starts_with("STOPPING=1\n"), "{last}");
+    let output = started.child.wait_with_output().unwrap();
+    assert!(output.status.success());
+}

@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use mlops_compare::Tolerance;
 use mlops_compare::command as compare;
 use mlops_core::ids::Step;
-use mlops_core::stage::diagnose;
+use mlops_core::stage::{diagnose, outcomes};
 use mlops_runtime::dependencies;
 
 /// Predictions of the deployed model on a data set, statistics of its columns, timings of past
@@ -50,6 +50,11 @@ struct Diagnose {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "output")]
     explain: usize,
 
+    /// Also add each of these predictions to the log of predictions, under the id of this run and its
+    /// line, so that labels can be joined to it later; needs "service.prediction_log_path"
+    #[arg(long, requires = "output")]
+    record: bool,
+
     /// Time N ingestions and trainings on a scratch copy
     #[arg(long, value_name = "N", default_value_t = 0)]
     measure: u32,
@@ -74,6 +79,11 @@ enum Action {
                             does not hold, a record cannot be read, a data set is not as recorded, or \
                             with --exit-code anything differs; 2 wrong usage or configuration")]
     Compare(Compare),
+
+    /// Join labels that came later to the logged predictions, and show how good these were, by release
+    /// and window of time. `fullprocess` does it too. Of sources that must be fetched it uses what was
+    /// fetched before
+    Outcomes,
 }
 
 #[derive(Args)]
@@ -112,21 +122,33 @@ struct Compare {
 fn main() -> ExitCode {
     let Arguments { common, diagnose: options, command } = Arguments::parse();
     if command.is_some() && options != Diagnose::default() {
-        let message =
-            "`compare` takes its own options, behind its name: see `diagnostics compare --help`";
+        let message = "a command takes its own options, behind its name: see `diagnostics compare \
+                       --help` and `diagnostics outcomes --help`";
         Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     match command {
         None => mlops_runtime::run_or_look(Step::Diagnostics, &common, |context, workspace| {
-            let Diagnose { data, output, explain, measure, check_latest } = options;
+            let Diagnose { data, output, explain, record, measure, check_latest } = options;
             let mut dependencies = dependencies::built_in();
             if check_latest {
                 dependencies::check_latest(context, &mut dependencies)?;
             }
-            let options =
-                diagnose::Options { data, output, explain, measure, dependencies, identify: false };
+            let options = diagnose::Options {
+                data,
+                output,
+                explain,
+                record,
+                measure,
+                dependencies,
+                identify: false,
+            };
             diagnose::run(context, workspace, &options)
         }),
+        Some(Action::Outcomes) => {
+            mlops_runtime::run(Step::Outcomes, &common, |context, workspace| {
+                outcomes::run(context, workspace, outcomes::Reach::Here)
+            })
+        }
         Some(Action::Compare(arguments)) => {
             let Compare { left, right, on, abs_tol, rel_tol, validate, output, exit_code } =
                 arguments;

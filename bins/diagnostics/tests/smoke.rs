@@ -246,3 +246,26 @@ fn mistakes_and_comparisons_are_told_in_these_words() {
 fn hostile_content_never_breaks_the_output() {
     DIAGNOSTICS.survives_hostile_content(&Scene::hostile(), &[]);
 }
+
+#[test]
+fn labels_that_come_later_are_joined_and_shown() {
+    let scene = Scene::deployed();
+    DIAGNOSTICS.run(scene.root(), &["outcomes"]).ends_with(1);
+    let keys = r#"{"service": {"prediction_log_path": "log"}, "labels": {"path": "outcomes.csv"},"#;
+    scene.file("config.json", scene.read("config.json").replacen('{', keys, 1));
+    scene.file("clients.csv", mlops_testkit::binary::scene::rows(0..40));
+    let record = ["--data", "clients.csv", "--output", "risk.csv", "--record"];
+    let recorded = DIAGNOSTICS.run(scene.root(), &record).ends_with(0);
+    assert!(recorded.stdout.contains("Logged in log/predictions-100-"), "{}", recorded.stdout);
+    // The outcomes of most of them, and of one whom nobody predicted.
+    scene.file("outcomes.csv", mlops_testkit::binary::scene::rows(10..41));
+    let joined = DIAGNOSTICS.run(scene.root(), &["outcomes", "--json"]).ends_with(0).json();
+    let total = &joined["releases"][0]["total"];
+    assert_eq!((&total["predicted"], &total["labelled"]), (&40.into(), &30.into()), "{joined:#}");
+    assert_eq!(joined["labels"]["unknown"], 1, "{joined:#}");
+    let told = DIAGNOSTICS.run(scene.root(), &["outcomes"]).ends_with(0).stdout.clone();
+    assert!(told.contains("40 predictions logged, 30 of them with a label"), "{told}");
+    assert!(told.contains("constant F1") && told.contains("30 (75 %)"), "{told}");
+    let refused = DIAGNOSTICS.run(scene.root(), &["--record"]);
+    assert!(refused.ends_with(2).stderr.contains("--output"));
+}

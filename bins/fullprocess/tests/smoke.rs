@@ -153,6 +153,41 @@ fn the_log_of_a_run_holds_its_facts() {
 }
 
 #[test]
+fn labels_are_joined_before_it_decides_and_never_stop_it() {
+    let scene = drifted();
+    let keys = r#"{"service": {"prediction_log_path": "log"}, "labels": {"path": "labels"},"#;
+    scene.file("config.json", scene.read("config.json").replacen('{', keys, 1));
+    let name = "log/predictions-20260101T000000000000Z.jsonl";
+    let line = |id: &str, label: u8| {
+        format!(
+            "{{\"recorded\":\"2026-01-01T00:00:00.000Z\",\"request_id\":\"{id}\",\"row\":0,\
+             \"model_version\":\"r-1-0123456789ab\",\"prediction\":{label},\"probability\":0.{label}5,\
+             \"corporation\":\"{id}\"}}\n"
+        )
+    };
+    scene.file(name, line("a", 1) + &line("b", 0) + &line("c", 1));
+    scene.file("labels/1.csv", "corporation,exited\na,1\nb,1\n");
+    scene.file("labels/2.csv", "client,exited\na,1\n");
+    let report = FULLPROCESS.run(scene.root(), &["--json"]).json();
+    let total = &report["outcomes"]["releases"][0]["total"];
+    assert_eq!((&total["predicted"], &total["labelled"]), (&3.into(), &2.into()), "{report:#}");
+    let failures = report["outcomes"]["failures"].as_array().unwrap();
+    assert!(
+        failures.len() == 1 && failures[0].as_str().unwrap().starts_with("2.csv"),
+        "{report:#}"
+    );
+    assert!(!report["decision"]["outcome"].is_null(), "{report:#}");
+    // A store that is damaged is said, and the decision comes all the same.
+    scene.file("out/outcomes.sqlite", "no database, but longer than the header of one".repeat(40));
+    for end in ["-wal", "-shm"] {
+        drop(std::fs::remove_file(scene.path(&format!("out/outcomes.sqlite{end}"))));
+    }
+    let run = FULLPROCESS.run(scene.root(), &["--json"]);
+    assert!(run.stderr.contains("outcomes.sqlite"), "{}", run.stderr);
+    assert!(!run.json()["decision"]["outcome"].is_null());
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let scene = drifted();
     scene.file("source/bad.csv", "no,columns\n1,2\n");

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::{Comparison, MERGE, Request, Resources, Side, Tolerance};
 use mlops_core::ids::DatasetVersion;
+use mlops_core::ids::FindingKind;
 use mlops_core::ledger::{DatasetRecord, Ledger};
 use mlops_core::platform::disk::parent_of;
 use mlops_core::platform::files::same_file;
@@ -138,7 +139,8 @@ impl Report for Compared {
 
     fn findings(&self) -> Vec<Finding> {
         let mut findings = self.faults();
-        findings.extend(self.warnings.iter().map(Finding::failed));
+        let found = |words| Finding::failed(FindingKind::Difference, words);
+        findings.extend(self.warnings.iter().map(found));
         findings
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::command::{Compared, Rule, Validation};
 use crate::{ColumnDifference, EXAMPLES};
+use mlops_core::ids::FindingKind;
 use mlops_core::run::attention::Finding;
 use mlops_core::text;
 
@@ -160,15 +161,18 @@ impl Compared {
                 let mut fault =
                     vec![format!("{rows} of {name} cannot be read and did not take part:")];
                 fault.extend(unreadable.examples.iter().map(|example| format!("  {example}")));
-                faults.push(Finding::failed(fault.join("\n")));
+                faults.push(Finding::failed(FindingKind::Difference, fault.join("\n")));
             }
         }
         if let Some(Validation { rule, holds: false }) = &self.validation {
-            faults.push(Finding::failed(format!(
-                "the rows are not {}: keys are repeated that must not be; no joined rows were \
+            faults.push(Finding::failed(
+                FindingKind::Difference,
+                format!(
+                    "the rows are not {}: keys are repeated that must not be; no joined rows were \
                  written",
-                name_of(*rule)
-            )));
+                    name_of(*rule)
+                ),
+            ));
         }
         faults
     }

@@ -426,6 +426,7 @@ mod predictions {
             missing_values: Vec::new(),
             numbers: NumberFormat::default(),
             date_pattern: None,
+            window: None,
             encoder,
             scaler: Scaler { mean: scaled(500.0, 0.0), scale: scaled(289.0, 1.0) },
             fitted: Fitted {

@@ -1,5 +1,5 @@
 //! Identifiers of data set versions, releases and runs; steps of a run; outcomes of steps and
-//! decisions.
+//! decisions; kinds and severities of findings.
 //!
 //! Not for identities of content: see [`crate::platform::digest`].
 
@@ -95,6 +95,8 @@ spelt! {
         AdoptFolder = "deployment adopt",
         /// Examines the live release and its data.
         Diagnostics = "diagnostics",
+        /// Joins labels to logged predictions.
+        Outcomes = "diagnostics outcomes",
         /// Draws the charts and writes the page.
         Reporting = "reporting",
         /// Calls every endpoint of the app.
@@ -160,6 +162,96 @@ impl Form {
     /// Whether it is CSV, which records need not say.
     pub fn is_csv(&self) -> bool {
         *self == Self::Csv
+    }
+}
+
+spelt! {
+    /// What a finding is about, for rules, alerts and figures. A name never changes its meaning.
+    #[derive(Default)]
+    pub enum FindingKind {
+        /// A file or a batch was refused.
+        RefusedFile = "refused_file",
+        /// A file was refused since too many of its rows are bad.
+        QuarantineShare = "quarantine_share",
+        /// A file or a batch breaks its contract and was taken.
+        BrokenContract = "broken_contract",
+        /// Many rows of a file repeat others.
+        RepeatedRows = "repeated_rows",
+        /// A file waits: it is still written, or changed while it was read.
+        UnfinishedFile = "unfinished_file",
+        /// A file is gone, or its new content was not taken, so that its earlier rows stay.
+        StaleRows = "stale_rows",
+        /// A file has rows of people who were erased.
+        ErasedRows = "erased_rows",
+        /// A source cannot be reached, or an object of it cannot be fetched.
+        SourceFailed = "source_failed",
+        /// Data of a source are overdue.
+        SourceOverdue = "source_overdue",
+        /// No new rows came for longer than allowed.
+        DataOverdue = "data_overdue",
+        /// A decision was made without a source that it waited for.
+        DecidedWithout = "decided_without",
+        /// Something else about data that were taken.
+        Data = "data",
+        /// The table in a database lacks the newest data set.
+        TableBehind = "table_behind",
+        /// The distribution of a column of new rows differs.
+        DataDrift = "data_drift",
+        /// The live model drifted.
+        ModelDrift = "model_drift",
+        /// The live model drifted, and no better one was found.
+        DriftWithoutBetterModel = "drift_without_better_model",
+        /// The live model does no better than a constant answer.
+        BelowConstant = "below_constant",
+        /// A model that is not live does no better than a constant answer.
+        CandidateBelowConstant = "candidate_below_constant",
+        /// No release is live.
+        NothingLive = "nothing_live",
+        /// All new rows are of one class.
+        OneClass = "one_class",
+        /// The live model gives no prediction for most new rows.
+        UnansweredRows = "unanswered_rows",
+        /// The live model may know rows of people who were erased.
+        ErasedPeople = "erased_people",
+        /// The predicted probabilities are off.
+        Calibration = "calibration",
+        /// There are few rows to test or to train on.
+        FewRows = "few_rows",
+        /// One class is rare.
+        UnbalancedClasses = "unbalanced_classes",
+        /// A column may give the label away.
+        Leak = "leak",
+        /// The values of a column are missing or constant.
+        EmptyColumn = "empty_column",
+        /// Something else about a model, its release or its report.
+        #[default]
+        Model = "model",
+        /// A challenger waits for somebody's approval.
+        WaitsForApproval = "waits_for_approval",
+        /// A release is damaged.
+        DamagedRelease = "damaged_release",
+        /// Old files were not removed.
+        Retention = "retention",
+        /// The service does not answer as it should.
+        ServiceDegraded = "service_degraded",
+        /// A step stopped with an error.
+        RunFailed = "run_failed",
+        /// Something else about the machine or our own files.
+        Upkeep = "upkeep",
+        /// Two files that should agree differ.
+        Difference = "difference",
+    }
+}
+
+spelt! {
+    /// The severity of a finding, the most urgent last.
+    pub enum Severity {
+        /// Somebody should know.
+        Warning = "warning",
+        /// The work is done, but a person must decide or correct something.
+        Person = "person",
+        /// A part of the work failed.
+        Failed = "failed",
     }
 }
 

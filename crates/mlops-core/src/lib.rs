@@ -26,6 +26,7 @@
 //! | [`csv`], [`dataset`] | reading, building a data set |
 //! | [`evaluation`], [`model`], [`drift`], [`profile`] | scores, fits, changes, summaries |
 //! | [`release`], [`ledger`] | sealed folders and the pointer; records |
+//! | [`outcomes`] | predictions joined with labels that came later |
 //! | [`run`], [`stage`] | what a use case is given; the use cases |
 //!
 //! From CSV files to a model:
@@ -75,6 +76,7 @@ pub mod expect;
 pub mod ids;
 pub mod ledger;
 pub mod model;
+pub mod outcomes;
 pub mod platform;
 pub mod prediction_log;
 pub mod profile;

@@ -122,7 +122,7 @@ pub fn printable_json(document: &str) -> Cow<'_, str> {
 }
 
 /// Cuts a list of messages to the first ten; `rest` words the count of the others.
-pub fn few(messages: &mut Vec<String>, rest: impl FnOnce(u64) -> String) {
+pub fn few<T>(messages: &mut Vec<T>, rest: impl FnOnce(u64) -> T) {
     let more = messages.len().saturating_sub(MOST_NAMES) as u64;
     if more > 0 {
         messages.truncate(MOST_NAMES);

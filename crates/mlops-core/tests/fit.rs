@@ -3,7 +3,9 @@
 //! The goldens come from `golden/make_fit.py`, which generates the same rows as `generate` here.
 
 use mlops_core::config::choices::{ClassWeight, Solver};
-use mlops_core::model::fit::{Block, Blocks, Fitted, LogisticRegression, PackedBlocks, Scaler};
+use mlops_core::model::fit::{
+    Block, Blocks, Fitted, HalfLife, LogisticRegression, PackedBlocks, Scaler, Weighted,
+};
 use mlops_core::platform::disk::Disk;
 use mlops_core::{ErrorKind, Result};
 
@@ -506,5 +508,56 @@ fn a_fit_from_a_file_is_that_from_memory() {
     let expected = fit(&held, 1);
     for threads in [1, 2, 3, 7] {
         assert_eq!(fit(&limited, threads), expected, "{threads} threads");
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct WeightedCase {
+    seed: u64,
+    rows: usize,
+    features: usize,
+    half_life: u64,
+    c: Option<f64>,
+    balanced: bool,
+    effective_rows: f64,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+    beta: Vec<f64>,
+}
+
+/// The goldens come from `golden/make_weighted.py`.
+#[test]
+fn rows_with_weights_are_scaled_and_fitted_as_by_scikit_learn() {
+    let cases: Vec<WeightedCase> =
+        serde_json::from_str(include_str!("golden/weighted.json")).unwrap();
+    assert_eq!(cases.len(), 5);
+    for case in cases {
+        let (rows, _) = generate(case.seed, case.rows, case.features);
+        let plain = blocks_of(&rows);
+        let blocks = Weighted::new(&plain, HalfLife(case.half_life), 2).unwrap();
+        let effective = blocks.weighed().unwrap().effective_rows();
+        assert!((effective / case.effective_rows - 1.0).abs() < 1e-12);
+        let mut found = Vec::new();
+        for (threads, memory) in [(1, usize::MAX), (3, usize::MAX), (2, 0)] {
+            let scaler = Scaler::fit(&blocks, &vec![true; case.features], threads).unwrap();
+            // Without memory there are no matrices, but without a penalty there must be.
+            let (c, balanced) = (case.c.unwrap_or(f64::INFINITY), case.balanced);
+            let class_weight = if balanced { ClassWeight::Balanced } else { ClassWeight::None };
+            let estimator =
+                LogisticRegression { c, class_weight, threads, memory, ..Default::default() };
+            let fitted = estimator.fit(&blocks, &scaler).unwrap();
+            let mut beta = fitted.coefficients;
+            beta.push(fitted.intercept);
+            for (ours, theirs) in
+                [(&scaler.mean, &case.mean), (&scaler.scale, &case.scale), (&beta, &case.beta)]
+            {
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    let bound = 1e-9 * theirs.abs().max(1.0);
+                    assert!((ours - theirs).abs() < bound, "seed {}: {ours} {theirs}", case.seed);
+                }
+            }
+            found.push((scaler, beta));
+        }
+        assert_eq!(found[0], found[1], "threads change nothing");
     }
 }

@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "profile",
     "release",
     "ledger",
+    "outcomes",
     "run",
     "stage",
 ];

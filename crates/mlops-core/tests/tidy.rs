@@ -14,13 +14,18 @@ const OWNERS: &[(&str, &str)] = &[
     ("memmap2::", "crates/mlops-core/src/platform/huge_vec.rs"),
     (
         "rusqlite::",
-        "crates/mlops-core/src/ledger/ crates/mlops-sources/src/sqlite.rs \
+        "crates/mlops-core/src/ledger/ crates/mlops-core/src/outcomes/ \
+         crates/mlops-sources/src/sqlite.rs \
          crates/mlops-sources/src/destination/sqlite.rs",
     ),
     ("ring::digest", "crates/mlops-core/src/platform/digest.rs"),
     ("plotters", "crates/mlops-report/"),
     ("reqwest", "crates/mlops-client/ crates/mlops-sources/src/web/"),
-    ("rustls", "crates/mlops-client/ crates/mlops-sources/src/tls.rs"),
+    (
+        "rustls",
+        "crates/mlops-client/ crates/mlops-sources/src/tls.rs crates/mlops-serve/src/tls.rs \
+         crates/mlops-serve/src/stream.rs",
+    ),
     ("axum::", "crates/mlops-serve/"),
     ("hyper::", "crates/mlops-serve/"),
     ("tokio::", "crates/mlops-serve/ crates/mlops-sources/"),

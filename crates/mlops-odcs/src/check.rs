@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
+use mlops_core::ids::FindingKind;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report};
 use mlops_core::{Result, text};
@@ -53,7 +54,8 @@ impl Report for Checked {
                 text::plural(n as u64, "difference")
             )),
         };
-        differ.map(Finding::failed).into_iter().collect()
+        let found = |words| Finding::failed(FindingKind::Difference, words);
+        differ.map(found).into_iter().collect()
     }
 }
 

@@ -23,8 +23,13 @@ const TICK: Text = Text::new(theme::TICK_SIZE, theme::MUTED);
 impl Frame {
     /// The usual area below the heading, ending at `bottom`.
     pub(crate) fn down_to(bottom: f64) -> Self {
+        Self::within(theme::WIDTH, bottom)
+    }
+
+    /// The same on a canvas of this width.
+    pub(crate) fn within(width: f64, bottom: f64) -> Self {
         let (left, top) = (44.0, 78.0);
-        Self { left, top, width: theme::WIDTH - left - 20.0, height: bottom - top }
+        Self { left, top, width: width - left - 20.0, height: bottom - top }
     }
 
     /// The point at two shares of the area.
@@ -115,6 +120,28 @@ pub(crate) fn row<B: DrawingBackend>(
         canvas.text_within(x + SAMPLE + 8.0, y, slot - SAMPLE - 10.0, text, look)?;
     }
     Ok(())
+}
+
+/// A legend below the name of the horizontal axis, in as many rows as it needs; returns their number.
+pub(crate) fn rows<B: DrawingBackend>(
+    canvas: &mut Canvas<B>,
+    below: &Frame,
+    entries: &[(Mark, Ink, &str)],
+) -> Result<usize> {
+    const GAP: f64 = 16.0;
+    let look = Text::new(theme::TICK_SIZE, theme::TEXT);
+    let right = canvas.width - theme::MARGIN;
+    let (mut x, mut y, mut lines) = (theme::MARGIN, below.at(0.0, 0.0).1 + 56.0, 1);
+    for (mark, ink, text) in entries {
+        let width = SAMPLE + 8.0 + crate::font::width(text, look.size, false)? * 1.12;
+        if x > theme::MARGIN && x + width > right {
+            (x, y, lines) = (theme::MARGIN, y + 18.0, lines + 1);
+        }
+        sample(canvas, *mark, *ink, (x, y), (x + SAMPLE, y))?;
+        canvas.text_within(x + SAMPLE + 8.0, y, right - x - SAMPLE - 8.0, text, look)?;
+        x += width + GAP;
+    }
+    Ok(lines)
 }
 
 /// Length of a sample in a legend.

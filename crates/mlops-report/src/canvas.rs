@@ -6,7 +6,9 @@ use mlops_core::{Error, Result};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::DrawingAreaErrorKind;
-use plotters::element::{Circle, DashedPathElement, Drawable, PathElement, PointCollection};
+use plotters::element::{
+    Circle, DashedPathElement, Drawable, PathElement, PointCollection, Polygon,
+};
 use plotters::prelude::{
     Cartesian2d, Color, DrawingArea, DrawingBackend, FontDesc, FontFamily, FontStyle,
     IntoDrawingArea, RGBColor, Rectangle, Text as Label, TextStyle,
@@ -127,6 +129,16 @@ impl<B: DrawingBackend> Canvas<B> {
     pub fn dashed(&mut self, a: (f64, f64), b: (f64, f64), width: f64, ink: Ink) -> Result<()> {
         let (dash, gap) = dashes(width);
         self.draw(&DashedPathElement::new([a, b], dash, gap, stroke(ink, width)))
+    }
+
+    /// A line through points.
+    pub fn path(&mut self, points: &[(f64, f64)], width: f64, ink: Ink) -> Result<()> {
+        self.draw(&PathElement::new(points, stroke(ink, width)))
+    }
+
+    /// A filled area with these corners.
+    pub fn area(&mut self, corners: &[(f64, f64)], ink: Ink) -> Result<()> {
+        self.draw(&Polygon::new(corners, fill(ink)))
     }
 
     /// A filled disc.

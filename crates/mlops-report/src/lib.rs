@@ -15,8 +15,9 @@
 //! | [`theme`] | colours and sizes, for light and dark mode |
 //! | [`font`] | the typeface: measuring and eliding text |
 //!
-//! Private: `document` and `sections` (what a report says, before it is laid out), `canvas` (plotters in design units), `plot` (plotters' charts with two axes), `axes`
-//! (frames, names, legends), `raster` and `coverage` (the pixels of a PNG).
+//! Private: `document` and `sections` (what a report says, before it is laid out), `canvas` (plotters in design
+//! units), `plot` (plotters' charts with two axes), `axes` (frames, names, legends), `scale` (axes between round
+//! numbers), `raster` and `coverage` (the pixels of a PNG).
 
 mod anti_aliasing;
 mod axes;
@@ -34,13 +35,14 @@ pub mod pictures;
 mod plot;
 mod raster;
 pub mod report;
+mod scale;
 mod sections;
 pub mod stage;
 pub mod theme;
 
 pub use canvas::{Align, Canvas, Text};
 pub use html::render;
-pub use picture::{Chart, png, svg};
+pub use picture::{Chart, png, svg, svg_of_width};
 pub use pictures::{Picture, pictures};
 pub use report::{
     AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Judged, Model, Part, Past,

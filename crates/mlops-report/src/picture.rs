@@ -16,9 +16,14 @@ pub trait Chart {
     /// A text alternative for people who cannot see the picture.
     fn alt(&self) -> String;
 
-    /// Height in design units; the width is always [`theme::WIDTH`].
+    /// Height in design units; the width is [`theme::WIDTH`] where no other one is asked for.
     fn height(&self) -> f64 {
         theme::HEIGHT
+    }
+
+    /// Height at this width, for charts that need more where there is less room beside each other.
+    fn height_at(&self, _width: f64) -> f64 {
+        self.height()
     }
 
     /// Draws it.
@@ -27,7 +32,13 @@ pub trait Chart {
 
 /// Renders the chart as an SVG document.
 pub fn svg(chart: &impl Chart) -> Result<String> {
-    let (width, height) = device_size(chart);
+    svg_of_width(chart, theme::WIDTH)
+}
+
+/// The same, `width` design units wide: a phone or a whole page has another room than a report. Of the charts
+/// that are as wide as their canvas.
+pub fn svg_of_width(chart: &impl Chart, width: f64) -> Result<String> {
+    let (width, height) = device_size(chart, width);
     let mut text = String::new();
     let mut canvas = Canvas::new(SVGBackend::with_string(&mut text, (width, height)))?;
     chart.paint(&mut canvas)?;
@@ -65,25 +76,24 @@ fn one_line_texts(body: &str) -> String {
 
 /// Renders the chart as a PNG file, with three pixels per design unit.
 pub fn png(chart: &impl Chart) -> Result<Vec<u8>> {
-    let mut raster = Raster::new(device_size(chart), theme::SCALE / theme::PIXELS);
+    let mut raster = Raster::new(device_size(chart, theme::WIDTH), theme::SCALE / theme::PIXELS);
     chart.paint(&mut Canvas::new(&mut raster)?)?;
     raster.into_png()
 }
 
 /// Keeps the chart as shapes.
 pub(crate) fn drawing(chart: &impl Chart) -> Result<Drawing> {
-    let mut drawing = Drawing::new(device_size(chart));
+    let mut drawing = Drawing::new(device_size(chart, theme::WIDTH));
     chart.paint(&mut Canvas::new(&mut drawing)?)?;
     Ok(drawing)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn device_size(chart: &impl Chart) -> (u32, u32) {
-    let scale = f64::from(theme::SCALE);
+fn device_size(chart: &impl Chart, width: f64) -> (u32, u32) {
     // Whole design units, so that the last pixels are complete.
     (
-        (theme::WIDTH * scale) as u32,
-        chart.height().clamp(50.0, 4000.0).round() as u32 * theme::SCALE,
+        width.clamp(50.0, 4000.0).round() as u32 * theme::SCALE,
+        chart.height_at(width).clamp(50.0, 4000.0).round() as u32 * theme::SCALE,
     )
 }
 

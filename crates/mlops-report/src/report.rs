@@ -13,8 +13,10 @@ use mlops_core::evaluation::metrics::{
     ScoreHistogram,
 };
 use mlops_core::evaluation::slices::SliceScore;
+use mlops_core::ids::FindingKind;
 use mlops_core::model::fit::PenaltyGrid;
 use mlops_core::model::scorecard::AttributeColumn;
+use mlops_core::run::attention;
 use serde::Serialize;
 
 /// The content of the page.
@@ -408,19 +410,50 @@ pub struct Finding {
     /// choice of test rows.
     #[serde(skip)]
     pub told: bool,
+    /// What it is about.
+    #[serde(skip)]
+    pub kind: FindingKind,
+    /// Which ones of these, such as columns.
+    #[serde(skip)]
+    pub subjects: Vec<String>,
+}
+
+impl Finding {
+    fn new(severity: Severity, text: String) -> Self {
+        Self { severity, text, told: false, kind: FindingKind::Model, subjects: Vec::new() }
+    }
+
+    /// The same finding, of another kind than [`FindingKind::Model`].
+    #[must_use]
+    pub(crate) fn of(mut self, kind: FindingKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same finding about `subjects`.
+    #[must_use]
+    pub(crate) fn about<S: Into<String>>(mut self, subjects: impl IntoIterator<Item = S>) -> Self {
+        self.subjects.extend(subjects.into_iter().map(Into::into));
+        self
+    }
+
+    /// The finding as steps report it.
+    pub(crate) fn as_warning(&self) -> attention::Finding {
+        attention::Finding::warning(self.kind, &self.text).about(&self.subjects)
+    }
 }
 
 /// A finding for information.
 pub(crate) fn note(text: String) -> Finding {
-    Finding { severity: Severity::Note, text, told: false }
+    Finding::new(Severity::Note, text)
 }
 
 /// A finding to be looked at.
 pub(crate) fn warning(text: String) -> Finding {
-    Finding { severity: Severity::Warning, text, told: false }
+    Finding::new(Severity::Warning, text)
 }
 
 /// A finding to be resolved first.
 pub(crate) fn serious(text: String) -> Finding {
-    Finding { severity: Severity::Serious, text, told: false }
+    Finding::new(Severity::Serious, text)
 }

@@ -69,7 +69,11 @@ pub struct Reported {
 impl mlops_core::run::context::Report for Reported {
     fn findings(&self) -> Vec<attention::Finding> {
         let loud = self.warnings.iter().filter(|found| found.severity != Severity::Note);
-        loud.map(|found| attention::Finding::warning(&found.text)).collect()
+        loud.map(Finding::as_warning).collect()
+    }
+
+    fn discovered(&self) -> Vec<attention::Finding> {
+        self.on_the_model()
     }
 }
 
@@ -318,7 +322,7 @@ impl Reported {
     pub fn on_the_model(&self) -> Vec<attention::Finding> {
         let loud =
             self.warnings.iter().filter(|found| found.severity != Severity::Note && !found.told);
-        loud.map(|found| attention::Finding::warning(&found.text)).collect()
+        loud.map(Finding::as_warning).collect()
     }
 }
 

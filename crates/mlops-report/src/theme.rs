@@ -92,6 +92,8 @@ pub fn hex((red, green, blue): Rgb) -> String {
 
 /// Width of a picture in design units (CSS pixels).
 pub const WIDTH: f64 = 480.0;
+/// Pictures that are narrower than this are for phones.
+pub const NARROW: f64 = 400.0;
 /// Height of most pictures in design units.
 pub const HEIGHT: f64 = 400.0;
 /// Device units per design unit: SVG coordinates are whole numbers, so they are drawn fine.

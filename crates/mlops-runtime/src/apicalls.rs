@@ -14,6 +14,7 @@ use mlops_client::data::Data;
 use mlops_client::predictions::DataFile;
 use mlops_client::returns::{JSON, Returns, TEXT, comparison};
 use mlops_client::round;
+use mlops_core::ids::FindingKind;
 use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report};
@@ -114,9 +115,10 @@ impl Report for ApiCalls {
         text::few(&mut words, |more| {
             format!("{}, not shown", text::plural(more, "more like these"))
         });
-        let mut findings: Vec<Finding> = words.into_iter().map(Finding::warning).collect();
+        let found = |words| Finding::warning(FindingKind::Data, words);
+        let mut findings: Vec<Finding> = words.into_iter().map(found).collect();
         if self.failed() {
-            findings.push(Finding::failed(&self.words));
+            findings.push(Finding::failed(FindingKind::ServiceDegraded, &self.words));
         }
         findings
     }

@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
 
-use mlops_core::ids::RunId;
+use mlops_core::ids::{RunId, Severity};
 use mlops_core::platform::clock::{Clock as _, SystemClock, rfc3339};
 use mlops_core::platform::lines::Lines;
-use mlops_core::run::attention::{Attention, Fact, Finding};
+use mlops_core::run::attention::{Fact, Finding};
 use mlops_core::run::context::Report;
 use mlops_core::text::{bounded, plural, printable, printable_json};
 use mlops_core::{Error, ErrorKind};
@@ -173,17 +173,17 @@ pub(crate) fn print_findings(common: &Common, report: &impl Report) {
     for Fact { name, value } in report.facts() {
         tracing::info!(target: REPORT, fact = name, value, "fact");
     }
-    for Finding { attention, text } in report.findings() {
+    for Finding { severity, text, .. } in report.findings() {
         let text = bounded(text);
-        let word = match attention {
-            Attention::Fine => "warning",
-            Attention::Person => "attention",
-            Attention::Failed => "error",
+        let word = match severity {
+            Severity::Warning => "warning",
+            Severity::Person => "attention",
+            Severity::Failed => "error",
         };
-        match attention {
-            Attention::Fine => tracing::warn!(target: OUTCOME, "{text}"),
-            Attention::Person => tracing::warn!(target: OUTCOME, "a person is needed: {text}"),
-            Attention::Failed => tracing::error!(target: OUTCOME, "{text}"),
+        match severity {
+            Severity::Warning => tracing::warn!(target: OUTCOME, "{text}"),
+            Severity::Person => tracing::warn!(target: OUTCOME, "a person is needed: {text}"),
+            Severity::Failed => tracing::error!(target: OUTCOME, "{text}"),
         }
         if !json(common) {
             complain(&format!("{word}: {text}\n"));

@@ -7,11 +7,11 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use mlops_core::ids::{DatasetVersion, ReleaseId, Step};
+use mlops_core::ids::{DatasetVersion, ReleaseId, Severity, Step};
 use mlops_core::ledger::{Action, Deployment, HoldoutRecord, Ledger};
 use mlops_core::model::Model;
 use mlops_core::release::ARTIFACT;
-use mlops_core::run::attention::{Attention, Finding};
+use mlops_core::run::attention::{self, Attention, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::run::test_files::TestFiles;
 use mlops_core::stage::decide::contest;
@@ -83,7 +83,8 @@ impl Report for FirstRun {
             Self::Done(steps) => {
                 let mut findings = steps.ingestion.findings();
                 // The report also says if a score does not beat the constant answer.
-                findings.extend(steps.deployment.removed.warnings.iter().map(Finding::warning));
+                let removed = &steps.deployment.removed;
+                findings.extend(attention::findings(&removed.warnings, Severity::Warning));
                 findings.extend(steps.reporting.on_the_model());
                 findings
             }

@@ -6,13 +6,14 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::ids::{DecisionOutcome, RunId, Step};
+use mlops_core::ids::{DecisionOutcome, FindingKind, RunId, Step};
 use mlops_core::ledger::Ledger;
 use mlops_core::run::attention::{self, Attention, Fact, Finding};
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide::{self, Decided, Options};
 use mlops_core::stage::diagnose::Diagnostics;
+use mlops_core::stage::outcomes::{self, Joined, Reach};
 use mlops_core::text;
 use mlops_report::stage::Reported;
 use serde::Serialize;
@@ -25,6 +26,12 @@ use crate::renew;
 pub struct FullProcess {
     /// The decision, with all its numbers.
     pub decision: Decision,
+    /// Predictions joined with labels that came later, if these are configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<Box<Joined>>,
+    /// Why they could not be joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcomes_failed: Option<String>,
     /// Diagnostics of the live release.
     pub diagnostics: Option<Box<Diagnostics>>,
     /// The report on the live release.
@@ -40,10 +47,19 @@ impl Report for FullProcess {
 
     fn findings(&self) -> Vec<Finding> {
         let mut findings = self.decision.findings();
+        findings.extend(self.outcomes.iter().flat_map(|joined| joined.findings()));
+        let failed = |why: &String| {
+            Finding::failed(FindingKind::RunFailed, format!("labels were not joined: {why}"))
+        };
+        findings.extend(self.outcomes_failed.iter().map(failed));
         findings.extend(self.reporting.iter().flat_map(|reported| reported.on_the_model()));
         // The promotion stands, but clients of the app do not benefit from it yet.
         findings.extend(self.apicalls.iter().flat_map(|calls| calls.findings()));
         findings
+    }
+
+    fn discovered(&self) -> Vec<Finding> {
+        [self.findings(), self.decision.drifts()].concat()
     }
 
     fn attention(&self) -> Attention {
@@ -130,12 +146,37 @@ impl fmt::Display for Explained {
     }
 }
 
+/// Joins labels, if there are to be any.
+fn joined(
+    context: &Context,
+    workspace: &mut Workspace,
+    options: Options,
+) -> Result<Option<Joined>> {
+    if options.dry_run || !context.config.joins_labels() {
+        return Ok(None);
+    }
+    let join = |w: &mut Workspace| outcomes::run(context, w, Reach::Fetch);
+    context.step(workspace, Step::Outcomes, join).map(Some)
+}
+
 /// Decides, acts, and reports on the result.
 pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Result<FullProcess> {
     let unfinished = !workspace.ledger.previous_run_completed(Step::FullProcess, &context.run)?;
+    // First, since rows with labels may be trained on. A decision does not wait for labels.
+    let (outcomes, outcomes_failed) = match joined(context, workspace, options) {
+        Ok(joined) => (joined.map(Box::new), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
     let Decided { decision, live: verified, scoring } =
         decide::decided(context, workspace, options)?;
-    let mut report = FullProcess { decision, diagnostics: None, reporting: None, apicalls: None };
+    let mut report = FullProcess {
+        decision,
+        outcomes,
+        outcomes_failed,
+        diagnostics: None,
+        reporting: None,
+        apicalls: None,
+    };
     let Some(live) = context.store().live()?.filter(|_| !options.dry_run) else {
         return Ok(report);
     };
@@ -162,6 +203,9 @@ pub fn run(context: &Context, workspace: &mut Workspace, options: Options) -> Re
 impl fmt::Display for FullProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.decision)?;
+        if let Some(joined) = &self.outcomes {
+            write!(f, "{joined}")?;
+        }
         if let Some(reporting) = &self.reporting {
             write!(f, "{reporting}")?;
         }

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::ids::{ReleaseId, Step};
+use mlops_core::ids::{FindingKind, ReleaseId, Step};
 use mlops_core::release::Release;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report, Workspace};
@@ -131,10 +131,13 @@ impl<T: Report + fmt::Display> Report for Renewed<T> {
     fn findings(&self) -> Vec<Finding> {
         let mut findings = self.done.findings();
         findings.extend(self.stale.iter().map(|why| {
-            Finding::warning(format!(
-                "the report is not about the release that is live now ({why}): the next \
+            Finding::warning(
+                FindingKind::Model,
+                format!(
+                    "the report is not about the release that is live now ({why}): the next \
                  `fullprocess` or `reporting` renews it"
-            ))
+                ),
+            )
         }));
         findings
     }

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use mlops_core::ids::Step;
+use mlops_core::ids::{FindingKind, Step};
 use mlops_core::run::attention::{Fact, Finding};
 use mlops_core::run::context::Report;
 use mlops_runtime::Common;
@@ -39,7 +39,11 @@ struct Done {
 
 impl Report for Done {
     fn findings(&self) -> Vec<Finding> {
-        if self.person { vec![Finding::person("look at the labels")] } else { Vec::new() }
+        if self.person {
+            vec![Finding::person(FindingKind::Data, "look at the labels")]
+        } else {
+            Vec::new()
+        }
     }
 
     fn facts(&self) -> Vec<Fact> {

@@ -2,11 +2,25 @@
 //!
 //! Tokens are stored as digests. Not for reading them: see `bins/app`.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use mlops_core::platform::digest::Digest;
 use mlops_core::{Error, Result};
 
+use crate::pages::query::decoded;
 use crate::problem::Problem;
+use crate::refusal::Refusal;
+
+/// The cookie in which a browser keeps the tokens with which its user logged in.
+pub(crate) const COOKIE: &str = "mlops_tokens";
+
+/// Where the token of an allowed request came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// From the program or person that sent the request, or none was needed.
+    Given,
+    /// From a browser, which sends its cookies whoever made it send a request.
+    Cookie,
+}
 
 /// The access that a token grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,30 +90,57 @@ impl Tokens {
         Ok(())
     }
 
-    /// Checks that the request with `headers` is allowed `scope`.
-    pub(crate) fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<(), Problem> {
+    /// The digest of the token that `headers` have, if it is known.
+    pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Digest> {
+        let known = |digest| among(digest, &self.read) | among(digest, &self.predict);
+        let found = sent(headers).filter(|digest| known(*digest));
+        let cookies = || of_cookie(headers).into_iter().map(|token| Digest::of(token.as_bytes()));
+        found.or_else(|| cookies().find(|digest| known(*digest)))
+    }
+
+    /// Whether `token` is known, whatever it allows.
+    pub(crate) fn knows(&self, token: &str) -> bool {
+        let digest = Digest::of(token.as_bytes());
+        among(digest, &self.read) | among(digest, &self.predict)
+    }
+
+    /// Checks that the request with `headers` is allowed `scope`; says where its token came from.
+    pub(crate) fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<Came, Problem> {
         if scope == Scope::Open || self.is_empty() {
-            return Ok(());
+            return Ok(Came::Given);
         }
-        let value = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let token = value
-            .and_then(|v| v.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, token)) = token else {
-            let detail = "send a token: the header \"Authorization: Bearer …\"";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
-                .with(header::WWW_AUTHENTICATE, "Bearer"));
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            let cookies = of_cookie(headers);
+            let any = |tokens: &[Digest]| {
+                cookies
+                    .iter()
+                    .fold(false, |found, token| found | among(Digest::of(token.as_bytes()), tokens))
+            };
+            Self::allows(scope, !cookies.is_empty(), any(&self.read), any(&self.predict))?;
+            return Ok(Came::Cookie);
         };
-        let digest = Digest::of(token.trim().as_bytes());
-        let (read, predict) = (among(digest, &self.read), among(digest, &self.predict));
+        let digest = bearer(value);
+        let is = |tokens: &[Digest]| digest.is_some_and(|digest| among(digest, tokens));
+        Self::allows(scope, digest.is_some(), is(&self.read), is(&self.predict))?;
+        Ok(Came::Given)
+    }
+
+    /// Whether `scope` is allowed with tokens, if any were `sent`, of which one has the scope for reading or
+    /// predicting.
+    fn allows(scope: Scope, sent: bool, read: bool, predict: bool) -> Result<(), Problem> {
+        if !sent {
+            let detail = "send a token: the header \"Authorization: Bearer …\"";
+            let problem = Problem::refused(Refusal::NoToken, detail);
+            return Err(problem.with(header::WWW_AUTHENTICATE, "Bearer"));
+        }
         match (scope, read, predict) {
             (Scope::Read, true, _) | (Scope::Predict, _, true) => Ok(()),
             (_, false, false) => {
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "this token is not known here")
+                Err(Problem::refused(Refusal::UnknownToken, "this token is not known here")
                     .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
             }
-            _ => Err(Problem::new(
-                StatusCode::FORBIDDEN,
+            _ => Err(Problem::refused(
+                Refusal::Scope,
                 if scope == Scope::Read {
                     "this token allows predictions only; this endpoint needs the scope \"read\""
                 } else {
@@ -109,6 +150,25 @@ impl Tokens {
             .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")),
         }
     }
+}
+
+/// The digest of the token in the header `Authorization`, whoever made it up.
+fn sent(headers: &HeaderMap) -> Option<Digest> {
+    headers.get(header::AUTHORIZATION).and_then(bearer)
+}
+
+fn bearer(value: &HeaderValue) -> Option<Digest> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Digest::of(token.trim().as_bytes()))
+}
+
+/// The tokens in the cookie of a browser.
+pub(crate) fn of_cookie(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
+    let pairs = values.flat_map(|v| v.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let ours = pairs.filter(|(name, _)| *name == COOKIE).flat_map(|(_, value)| value.split('.'));
+    // A browser with more of them is none.
+    ours.filter(|token| !token.is_empty()).take(16).map(decoded).collect()
 }
 
 /// Whether `digest` is among `known`, in constant time.
@@ -143,6 +203,17 @@ mod tests {
             }
             tokens.check(&headers, scope).err().map(|p| p.status.as_u16())
         };
+        let cookie = |value: &str, scope| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_str(value).unwrap());
+            tokens.check(&headers, scope).map_err(|p| p.status.as_u16())
+        };
+        let both = format!("a=b; {COOKIE}={READ}.{PREDICT}");
+        assert_eq!(cookie(&both, Scope::Read), Ok(Came::Cookie));
+        assert_eq!(cookie(&both, Scope::Predict), Ok(Came::Cookie));
+        assert_eq!(cookie(&format!("{COOKIE}={READ}"), Scope::Predict), Err(403));
+        assert_eq!(cookie(&format!("{COOKIE}=x"), Scope::Read), Err(401));
+        assert_eq!(cookie(&format!("x{COOKIE}={READ}"), Scope::Read), Err(401));
         let (read, predict) = (format!("Bearer {READ}"), format!("bearer {PREDICT}"));
         assert_eq!(status(Some(&read), Scope::Read), None);
         assert_eq!(status(Some(&predict), Scope::Predict), None);

@@ -19,6 +19,7 @@ use crate::budget::{LARGE, Share};
 use crate::encoding;
 use crate::limits::Limits;
 use crate::live::Loaded;
+use crate::pages::query::Query;
 use crate::predict::reading::Decimal;
 use crate::problem::Problem;
 use crate::state::{App, State};
@@ -28,6 +29,9 @@ use crate::state::{App, State};
 pub(crate) const DISK: usize = 16;
 /// How long a request waits to become one of them.
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +80,25 @@ pub(crate) async fn read(request: Request, app: &App, max: usize) -> Result<Body
     }
     let (size, share, place) = (bytes.len(), limits.share, place(app)?);
     Ok(Body { bytes, size, format, decimal, large: size > LARGE, share, _place: place })
+}
+
+/// Reads the form in the body of `request`, of at most `max` bytes.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) async fn form(request: Request, app: &App, max: usize) -> Result<Query, Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case(FORM) || encoding::of_request(request.headers())? {
+        let detail = "send a form: the header \"Content-Type: application/x-www-form-urlencoded\"";
+        return Err(
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with(header::ACCEPT, FORM)
+        );
+    }
+    let mut limits = Limits::of(app, max);
+    let bytes = bytes(request, &mut limits).await?;
+    let text = std::str::from_utf8(&bytes);
+    text.map(Query::of).map_err(|_| Problem::malformed("the form is not UTF-8"))
 }
 
 /// Takes a place among the requests in flight.

@@ -2,7 +2,7 @@
 //!
 //! Not for the checks before that: see `middleware`.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 
 use axum::extract::Request;
@@ -23,3 +23,8 @@ pub(crate) struct Call {
 
 /// The future of a handler's answer.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+
+/// An answer that is ready immediately.
+pub(crate) fn at_once(answer: Result<Response, Problem>) -> Answering {
+    Box::pin(ready(answer))
+}

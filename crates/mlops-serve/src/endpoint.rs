@@ -9,6 +9,7 @@ use mlops_core::config::Service;
 use crate::access::Scope;
 use crate::call::{Answering, Call};
 use crate::openapi::operation::Operation as Described;
+use crate::pages::log_in::LARGEST_FORM;
 use crate::problem::Dialect;
 
 /// An endpoint.
@@ -66,6 +67,16 @@ impl Operation {
         Self { verb: Verb::Get, scope, max_body: None, handler, describe }
     }
 
+    /// An operation that takes a small form of a page and requires `scope`.
+    pub(crate) const fn form(
+        scope: Scope,
+        handler: fn(Call) -> Answering,
+        describe: fn() -> Described,
+    ) -> Self {
+        let max_body: Option<fn(&Service) -> usize> = Some(|_| LARGEST_FORM);
+        Self { verb: Verb::Post, scope, max_body, handler, describe }
+    }
+
     /// An operation that takes rows and requires the scope for predictions.
     pub(crate) const fn post(handler: fn(Call) -> Answering, describe: fn() -> Described) -> Self {
         let max_body: Option<fn(&Service) -> usize> = Some(|service| service.max_body_bytes);
@@ -89,11 +100,12 @@ impl Endpoint {
 
     /// The scope that `method` requires, even if the endpoint does not have it.
     pub(crate) fn scope(&self, method: &Method) -> Scope {
-        match self.operation(method).or_else(|| self.operation(&Method::GET)) {
+        match (self.operation(method), self.operation(&Method::GET)) {
+            (Some(operation), _) => operation.scope,
             _ if *method == Method::POST => Scope::Predict,
             _ if self.operations.is_empty() => Scope::Open,
-            Some(operation) => operation.scope,
-            None => Scope::Read,
+            (None, Some(operation)) => operation.scope,
+            (None, None) => Scope::Read,
         }
     }
 

@@ -1,22 +1,21 @@
 //! the table of endpoints: each has its path, methods, scope, handler and description exactly once
-//! here. Router, tokens, body limits, metrics and `/openapi.json` are all derived from it.
+//! here, those of the dashboard in [`pages::endpoints`](crate::pages::endpoints). Router, tokens, body limits, metrics
+//! and `/openapi.json` are all derived from it.
 //!
 //! Not for the answers: see the modules of the handlers.
-
-use std::future::ready;
 
 use axum::response::Response;
 
 use crate::access::Scope::{Open, Read};
-use crate::call::{Answering, Call};
+use crate::call::{Call, at_once};
 use crate::endpoint::{Endpoint, Operation as Op};
 use crate::openapi::operation::{Operation as Described, TEXT};
+use crate::pages::endpoints::PAGES;
 use crate::problem::Dialect::{Inference, Mlflow, Problem};
-use crate::problem::Problem as Refused;
 use crate::{body, health, invocations, openapi, predict, prefix, recorded, scoring, v2};
 
-/// The table, in the order of the description.
-pub(crate) static ENDPOINTS: &[Endpoint] = &[
+/// The table without the pages, in the order of the description.
+static ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(
         "/prediction",
         Problem,
@@ -137,15 +136,6 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         )],
     ),
     Endpoint::new(
-        "/",
-        Problem,
-        &[Op::get(
-            Open,
-            |call| at_once(Ok(health::page(&call))),
-            || Described::new("home", "service", "The same").answers_text("Yes", "text/html"),
-        )],
-    ),
-    Endpoint::new(
         "/invocations",
         Mlflow,
         &[Op::post(
@@ -262,6 +252,11 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     ),
 ];
 
+/// All endpoints, with those of the dashboard.
+pub(crate) fn all() -> impl Iterator<Item = &'static Endpoint> {
+    ENDPOINTS.iter().chain(PAGES)
+}
+
 /// The endpoint of every unknown path.
 pub(crate) static UNKNOWN: Endpoint = Endpoint::new("(unknown)", Problem, &[]);
 
@@ -290,18 +285,13 @@ fn inferred(id: &str) -> Described {
     described.answers("The tensors asked for", "InferenceAnswer")
 }
 
-/// An answer that is ready immediately.
-fn at_once(answer: Result<Response, Refused>) -> Answering {
-    Box::pin(ready(answer))
-}
-
 /// Answers `GET /openapi.json` from this table.
 fn description(call: &Call) -> Response {
     let Call { app, request, .. } = call;
     let settings = app.service();
-    let root = prefix::of(request.headers(), &settings);
+    let root = prefix::of(request, &settings);
     let loaded = app.live.get();
-    let document = openapi::document(ENDPOINTS, &settings, &root, loaded.as_deref());
+    let document = openapi::document(all(), &settings, &root, loaded.as_deref());
     body::typed(document.to_string(), "application/json")
 }
 
@@ -315,7 +305,7 @@ mod tests {
     #[test]
     fn each_method_needs_its_scope_also_where_the_address_does_not_take_it() {
         let scope = |path: &str, method: Method| {
-            let found = ENDPOINTS.iter().find(|endpoint| endpoint.path == path);
+            let found = all().find(|endpoint| endpoint.path == path);
             found.unwrap_or(&UNKNOWN).scope(&method)
         };
         for (path, method, expected) in [
@@ -327,6 +317,10 @@ mod tests {
             ("/livez", Method::HEAD, Scope::Open),
             ("/livez", Method::DELETE, Scope::Open),
             ("/livez", Method::POST, Scope::Predict),
+            ("/", Method::GET, Scope::Read),
+            ("/runs", Method::POST, Scope::Predict),
+            ("/login", Method::POST, Scope::Open),
+            ("/style.css", Method::GET, Scope::Open),
             ("/nothing", Method::GET, Scope::Open),
             ("/nothing", Method::POST, Scope::Predict),
         ] {

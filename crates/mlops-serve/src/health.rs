@@ -2,7 +2,7 @@
 //!
 //! Not for the same in the Open Inference Protocol: see `v2`.
 
-use std::sync::atomic::Ordering;
+use std::fmt::Write as _;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -12,6 +12,7 @@ use crate::body;
 use crate::call::Call;
 use crate::prediction_log::PredictionLog;
 use crate::problem::Problem;
+use crate::state::State;
 
 /// Answers `GET /livez`: the process answers.
 pub(crate) fn livez(_: &Call) -> Response {
@@ -22,7 +23,7 @@ pub(crate) fn livez(_: &Call) -> Response {
 /// disk.
 pub(crate) fn readyz(Call { app, .. }: &Call) -> Response {
     let loaded = app.live.get();
-    let stopping = app.stopping.load(Ordering::Relaxed);
+    let stopping = *app.stopping.borrow();
     let trouble = app.live.trouble();
     let stalled = app.live.stalled(&app.context);
     let status = match (&loaded, stopping) {
@@ -51,12 +52,37 @@ pub(crate) fn readyz(Call { app, .. }: &Call) -> Response {
     response
 }
 
+/// What is open at the moment, as metrics.
+fn gauges(out: &mut String, app: &State) {
+    let mut gauge = |name: &str, help: &str, value: i64| {
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    };
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let name = "mlops_http_requests_in_flight";
+    gauge(
+        name,
+        "Requests whose heads have come and that are not answered.",
+        app.metrics.in_flight(),
+    );
+    let name = "mlops_http_connections";
+    gauge(name, "Open connections.", count(app.open_connections()));
+    let name = "mlops_http_connections_max";
+    gauge(name, "Connections that may be open, service.max_connections.", count(app.connections.1));
+    if let Some(identity) = &app.identity {
+        let name = "mlops_tls_certificate_not_after_timestamp_seconds";
+        gauge(name, "The end of the certificate's validity, since 1970.", identity.until());
+    }
+}
+
 /// Answers `GET /metrics`.
 pub(crate) async fn metrics(Call { app, .. }: Call) -> Result<Response, Problem> {
     let lost = app.access_log.as_ref().map_or(0, |log| log.lines.lost())
         + app.predictions.as_ref().map_or(0, PredictionLog::lost);
     let figures = app.figures.text(&app.context, &app.live).await;
-    let text = app.metrics.render(lost) + &figures;
+    let mut text = app.metrics.render(lost);
+    gauges(&mut text, &app);
+    app.refusals.write(&mut text);
+    text += &figures;
     Ok(body::typed(text, "text/plain; version=0.0.4; charset=utf-8"))
 }
 
@@ -74,7 +100,7 @@ pub(crate) fn version(_: &Call) -> Response {
     body::typed(env!("CARGO_PKG_VERSION"), "text/plain; charset=utf-8")
 }
 
-/// Answers `GET /`: the page that shows `/openapi.json`; it loads nothing from elsewhere.
+/// Answers `GET /docs`: the page that shows `/openapi.json`; it loads nothing from elsewhere.
 pub(crate) fn page(_: &Call) -> Response {
     let mut response = body::typed(include_str!("page.html"), "text/html; charset=utf-8");
     let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \

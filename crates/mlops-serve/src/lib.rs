@@ -8,7 +8,10 @@
 //! | `middleware` | what every request passes: identity, tokens, limits, metrics, log |
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
 //! | `predict` | from the bytes of a request to a table of features, and to an answer |
+//! | `pages` | the dashboard: pages for people, each with its JSON at the same path |
 //! | `recorded` | records about the live release; nothing is computed or written |
+//! | `Identity` | `tls`: the certificate, followed as its files change; `stream`: a connection with it or without |
+//! | `Client` | `client`: who asks, also behind proxies; `admission` and `rate`: how much each may; `refusals`: who was refused, and why |
 //! | `Budget` | `budget`: the memory that all bodies share; `limits`: how much one may take |
 //! | `Settings` | `state`, read again by `reload` |
 //! | `Problem` | `problem`: every error that a client can see |
@@ -18,9 +21,11 @@
 //! Not for the command line: see `bins/app`. Not for training: see `mlops_core::stage`.
 
 mod access;
+mod admission;
 mod body;
 mod budget;
 mod call;
+mod client;
 mod columns;
 mod connection;
 mod cors;
@@ -35,13 +40,18 @@ mod linger;
 mod live;
 mod metrics;
 mod middleware;
+mod notify;
 mod openapi;
 mod origin;
+mod pages;
 mod predict;
 mod prediction_log;
 mod prefix;
 mod problem;
+mod rate;
 mod recorded;
+mod refusal;
+mod refusals;
 mod reload;
 mod request_id;
 mod router;
@@ -50,6 +60,8 @@ mod server;
 mod signals;
 mod slow_reader;
 mod state;
+mod stream;
+mod tls;
 mod v2;
 
 pub use access::Tokens;

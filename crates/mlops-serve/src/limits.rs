@@ -4,10 +4,9 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
-
 use crate::budget::Share;
 use crate::problem::Problem;
+use crate::refusal::Refusal;
 use crate::state::State;
 
 /// The limits of one body, with the memory reserved for it so far.
@@ -50,7 +49,7 @@ impl Limits {
              at a time",
             self.one
         );
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        Problem::refused(Refusal::TooLarge, detail)
     }
 
     #[cfg(test)]

@@ -13,6 +13,7 @@ use mlops_core::ids::ReleaseId;
 use mlops_core::model::{Model, Scorecard};
 use mlops_core::platform::digest::Digest;
 use mlops_core::prediction_log::LineWriter;
+use mlops_core::prediction_log::line::labels_as_json;
 use mlops_core::release::{ARTIFACT, Release, SCORE, parse};
 use mlops_core::run::context::Context;
 use mlops_core::stage::score::Score;
@@ -58,11 +59,8 @@ pub(crate) struct Loaded {
 impl Loaded {
     fn new(release: Release, context: &Context, metrics: &Metrics) -> Self {
         let Release { id, folder, manifest, model } = release;
-        let texts = [true, false].map(|positive| model.label(positive).to_owned());
-        let number = |text: &String| text.parse::<i64>().is_ok_and(|n| n.to_string() == *text);
-        let numeric_labels = texts.iter().all(number);
-        let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
-        let labels = if numeric_labels { texts } else { texts.each_ref().map(json) };
+        let (labels, numeric_labels) =
+            labels_as_json([true, false].map(|positive| model.label(positive)));
         Self {
             columns: Columns::of(&model),
             scorecard: Scorecard::of(&model),

@@ -3,7 +3,7 @@
 //! Not for a log: metrics do not identify requests.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,14 +55,17 @@ pub(crate) enum Failed {
     TimedOut,
     /// The connection broke.
     Broken,
+    /// The handshake of TLS failed.
+    Handshake,
 }
 
 impl Failed {
-    const ALL: [(Self, &str); 4] = [
+    const ALL: [(Self, &str); 5] = [
         (Self::Refused, "refused"),
         (Self::Malformed, "malformed"),
         (Self::TimedOut, "timed_out"),
         (Self::Broken, "broken"),
+        (Self::Handshake, "tls_handshake"),
     ];
 
     pub(crate) fn of(error: &hyper::Error) -> Self {
@@ -80,6 +83,15 @@ impl Failed {
     }
 }
 
+/// A request in flight, also one that is given up.
+pub(crate) struct InFlight<'m>(&'m AtomicI64);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// All metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -90,6 +102,7 @@ pub(crate) struct Metrics {
     model: Mutex<Option<(String, String)>>,
     reloads: AtomicU64,
     failures: AtomicU64,
+    in_flight: AtomicI64,
     connections: [AtomicU64; Failed::ALL.len()],
 }
 
@@ -103,6 +116,7 @@ impl Metrics {
             model: Mutex::default(),
             reloads: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            in_flight: AtomicI64::new(0),
             connections: Default::default(),
         }
     }
@@ -116,6 +130,17 @@ impl Metrics {
         histogram.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         histogram.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Counts a request as being in flight until the answer is dropped.
+    pub(crate) fn begin(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(&self.in_flight)
+    }
+
+    /// The number of requests in flight.
+    pub(crate) fn in_flight(&self) -> i64 {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// The number of requests so far.

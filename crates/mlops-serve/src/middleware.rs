@@ -19,14 +19,18 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
 use mlops_core::platform::clock::rfc3339;
 
-use crate::access::Scope;
+use crate::access::{Came, Scope};
 use crate::budget::LARGE;
 use crate::call::Call;
+use crate::client::{Client, Peer};
 use crate::endpoint::Endpoint;
+use crate::pages::visit::{Visit, wants_html};
+use crate::pages::{log_in, view};
 use crate::problem::{Dialect, Problem};
+use crate::refusal::Refusal;
 use crate::request_id::{REQUEST_ID, RequestId};
 use crate::state::{App, Settings, State};
-use crate::{body, cors, encoding, origin};
+use crate::{admission, body, cors, encoding, origin};
 
 /// An endpoint, as the middleware sees it.
 pub(crate) struct Place {
@@ -44,6 +48,9 @@ struct Asked {
     uri: Uri,
     origin: Option<HeaderValue>,
     gzip: bool,
+    client: Client,
+    /// For a browser that asks for a page.
+    visit: Option<Box<Visit>>,
     settings: Arc<Settings>,
     begun: Instant,
 }
@@ -60,20 +67,30 @@ impl Place {
     /// Passes `request` to its handler.
     pub(crate) async fn answer(&self, app: App, request: Request) -> Response {
         let begun = Instant::now();
+        let _in_flight = app.metrics.begin();
         let settings = app.settings.load_full();
         let headers = request.headers();
+        let page = self.endpoint.dialect == Dialect::Page || self.allow.is_none();
+        let page = page && wants_html(headers, request.uri().query().unwrap_or_default());
         let asked = Asked {
+            visit: page.then(|| Box::new(Visit::of(&request, &settings))),
             id: RequestId::of(headers, &app.id_prefix),
             method: request.method().clone(),
             uri: request.uri().clone(),
             origin: headers.get(header::ORIGIN).filter(|_| cors::configured(&settings)).cloned(),
             gzip: *request.method() != Method::HEAD && encoding::accepted(headers),
+            client: Client::of(Peer::of(&request), headers, &settings),
             begun,
             settings,
         };
         let response = match self.pass(&app, &asked, request).await {
             Ok(response) => response,
-            Err(problem) => self.refuse(&problem, &asked),
+            Err(problem) => {
+                if let Some(why) = problem.refusal {
+                    app.refusals.tell(why, asked.client, Some(asked.id.as_str()));
+                }
+                self.refuse(&problem, &asked)
+            }
         };
         self.finish(&app, asked, response).await
     }
@@ -93,7 +110,18 @@ impl Place {
             Method::OPTIONS => Scope::Open,
             _ => self.endpoint.scope(&asked.method),
         };
-        settings.tokens.check(request.headers(), scope)?;
+        // A log-in is open, and guesses at tokens.
+        if scope != Scope::Open || asked.method == Method::POST {
+            admission::admit(app, settings, asked.client, request.headers())?;
+        }
+        let came = settings.tokens.check(request.headers(), scope)?;
+        if came == Came::Cookie
+            && asked.method == Method::POST
+            && !origin::is_own_page(&request, settings)
+        {
+            let detail = "with the log-in of a browser only pages of this service may ask for that";
+            return Err(Problem::refused(Refusal::Origin, detail));
+        }
         let operation = self.endpoint.operation(&asked.method).ok_or_else(|| self.nothing())?;
         // Health checks must work above all when the service is overloaded. A request with a body
         // takes its place once the body has arrived.
@@ -133,7 +161,15 @@ impl Place {
             Some(_) => self.endpoint.dialect,
             None => Dialect::near(asked.uri.path()),
         };
-        let mut response = problem.response(dialect, asked.id.as_str());
+        let id = asked.id.as_str();
+        let mut response = match &asked.visit {
+            Some(visit) => {
+                let mut response = view::page(log_in::refused(visit, problem, id));
+                problem.mark(&mut response);
+                response
+            }
+            None => problem.response(dialect, id),
+        };
         if problem.status == StatusCode::METHOD_NOT_ALLOWED
             && let Some(allow) = &self.allow
         {

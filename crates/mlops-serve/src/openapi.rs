@@ -26,7 +26,7 @@ const OF_READS: &[u16] = &[400, 401, 403, 421, 500, 503, 504];
 
 /// The document for `endpoints`, with the present configuration and model.
 pub(crate) fn document(
-    endpoints: &[Endpoint],
+    endpoints: impl Iterator<Item = &'static Endpoint>,
     settings: &Settings,
     root: &str,
     loaded: Option<&Loaded>,
@@ -70,7 +70,7 @@ fn described(
     let described = (operation.describe)();
     let mut value = described.value;
     let (kind, schema) = match endpoint.dialect {
-        Dialect::Problem => ("application/problem+json", "Problem"),
+        Dialect::Problem | Dialect::Page => ("application/problem+json", "Problem"),
         Dialect::Inference => (JSON, "InferenceError"),
         Dialect::Mlflow => (JSON, "MlflowError"),
     };
@@ -107,6 +107,7 @@ fn described(
 fn parameter(name: &str, service: &Service, loaded: Option<&Loaded>) -> Value {
     let example = match name {
         "model" => &service.model_name,
+        "run" => "20260302T091455123Z-4242",
         _ => loaded.map_or("r-1-0123456789ab", |l| l.id.as_str()),
     };
     let schema = json!({ "type": "string", "examples": [example] });

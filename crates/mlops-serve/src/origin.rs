@@ -8,9 +8,11 @@ use std::net::IpAddr;
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 
+use crate::client::Peer;
 use crate::problem::Problem;
+use crate::refusal::Refusal;
 use crate::state::{Settings, State};
 
 /// The host name under which a proxy was called; a plain form cannot set it.
@@ -19,30 +21,43 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// Refuses unknown host names and pages.
 pub(crate) fn check(app: &State, settings: &Settings, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        // RFC 9112, 3.2: another one may have looked at the other name.
+        let detail = "the request has more than one line \"Host\"";
+        return Err(Problem::refused(Refusal::Malformed, detail).with(header::CONNECTION, "close"));
+    }
     let authority = request.uri().authority().map(Authority::as_str);
     // A client without a host name is not a browser.
     let host = authority.or_else(|| text(headers, &header::HOST));
     if app.local && settings.tokens.is_empty() && host.is_some_and(|h| !known(h, settings)) {
         let detail = "without tokens this service answers under the names of its own machine \
                       only: ask for localhost, name others in service.host_names, or give tokens";
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        return Err(Problem::refused(Refusal::Host, detail));
     }
     if *request.method() == Method::POST
         && let Some(origin) = headers.get(header::ORIGIN)
     {
-        let origin = origin.to_str().unwrap_or_default();
-        let page = origin.split_once("://").map(|(_, page)| page);
-        let forwarded = text(headers, &FORWARDED_HOST);
-        let same = |host: Option<&str>| {
-            page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
-        };
-        let named = settings.cors_origins.iter().any(|o| o == origin);
-        if !(named || same(host) || same(forwarded)) {
+        let named = settings.cors_origins.iter().any(|o| o.as_bytes() == origin.as_bytes());
+        if !(named || is_own_page(request, settings)) {
             let detail = "pages of this origin may not ask here: name it in service.cors_origins";
-            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+            return Err(Problem::refused(Refusal::Origin, detail));
         }
     }
     Ok(())
+}
+
+/// Whether a page of this service made the browser send `request`.
+pub(crate) fn is_own_page(request: &Request, settings: &Settings) -> bool {
+    let headers = request.headers();
+    let authority = request.uri().authority().map(Authority::as_str);
+    let host = authority.or_else(|| text(headers, &header::HOST));
+    let origin = text(headers, &header::ORIGIN).unwrap_or_default();
+    let page = origin.split_once("://").map(|(_, page)| page);
+    let same = |host: Option<&str>| {
+        page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
+    };
+    let proxy = Peer::of(request).may_speak_for_others(settings);
+    same(host) || same(text(headers, &FORWARDED_HOST).filter(|_| proxy))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
@@ -51,10 +66,14 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 
 /// Whether `host`, with or without a port, is a name of this machine or of the configuration.
 fn known(host: &str, settings: &Settings) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').unwrap_or_default(),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
+    let number = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(number) {
+        return false;
+    }
     let name = name.strip_suffix('.').unwrap_or(name);
     if let Ok(address) = name.parse::<IpAddr>() {
         return address.to_canonical().is_loopback() || address == settings.host;
@@ -96,6 +115,10 @@ mod tests {
             ("192.0.2.8", false),
             ("128.0.0.1", false),
             ("[::2]", false),
+            ("[::1", false),
+            ("[::1].evil.example", false),
+            ("127.0.0.1:80@evil.example", false),
+            ("localhost:evil.example", false),
             ("", false),
             ("0.0.0.0:8000", false),
         ] {

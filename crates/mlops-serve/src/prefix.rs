@@ -3,10 +3,11 @@
 //! Not for endpoints themselves: see `router`.
 
 use axum::extract::Request;
+use axum::http::HeaderName;
 use axum::http::uri::{PathAndQuery, Uri};
-use axum::http::{HeaderMap, HeaderName};
 use mlops_core::config::is_root_path;
 
+use crate::client::Peer;
 use crate::state::Settings;
 
 /// The prefix that a proxy has stripped.
@@ -33,9 +34,11 @@ pub(crate) fn strip(request: &mut Request, root: &str) {
     }
 }
 
-/// The prefix of endpoints as the client with `headers` sees them.
-pub(crate) fn of(headers: &HeaderMap, settings: &Settings) -> String {
-    let said = headers.get(FORWARDED_PREFIX).and_then(|v| v.to_str().ok());
+/// The prefix of endpoints as the client that has sent `request` sees them.
+pub(crate) fn of(request: &Request, settings: &Settings) -> String {
+    let proxy = Peer::of(request).may_speak_for_others(settings);
+    let said = request.headers().get(FORWARDED_PREFIX).filter(|_| proxy);
+    let said = said.and_then(|v| v.to_str().ok());
     let said = said.map(|text| text.trim_end_matches('/')).filter(|text| is_root_path(text));
     said.unwrap_or(&settings.root_path).to_owned()
 }

@@ -12,6 +12,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::predict::faults::{Fault, Faults};
+use crate::refusal::Refusal;
 
 /// Maximum length of an error's text in bytes.
 const LONGEST: usize = 1000;
@@ -32,7 +33,9 @@ pub(crate) struct Problem {
     pub(crate) faults: Option<Box<Faults>>,
     /// The internal cause, for the log only.
     pub(crate) cause: Option<String>,
-    header: Option<(HeaderName, &'static str)>,
+    /// The request was refused for what it is or who sent it.
+    pub(crate) refusal: Option<Refusal>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 /// The error format of an endpoint.
@@ -44,6 +47,8 @@ pub(crate) enum Dialect {
     Inference,
     /// `{"error_code": "…", "message": "…"}` of MLflow.
     Mlflow,
+    /// A page for browsers, `application/problem+json` for programs.
+    Page,
 }
 
 impl Dialect {
@@ -68,7 +73,13 @@ struct Document<'a> {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), faults: None, cause: None, header: None }
+        let detail = detail.into();
+        Self { status, detail, faults: None, cause: None, refusal: None, header: None }
+    }
+
+    /// The request is refused for what it is or who sent it.
+    pub(crate) fn refused(why: Refusal, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { refusal: Some(why), ..Self::new(why.status(), detail) }
     }
 
     /// The body cannot be parsed.
@@ -90,7 +101,7 @@ impl Problem {
     /// The service is busy; the client should try again shortly.
     pub(crate) fn busy(detail: impl Into<Cow<'static, str>>) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-        problem.header = Some((header::RETRY_AFTER, "1"));
+        problem.header = Some(Box::new((header::RETRY_AFTER, HeaderValue::from_static("1"))));
         problem
     }
 
@@ -111,8 +122,13 @@ impl Problem {
     }
 
     /// Adds a header.
-    pub(crate) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
+    pub(crate) fn with(self, name: HeaderName, value: &'static str) -> Self {
+        self.with_value(name, HeaderValue::from_static(value))
+    }
+
+    /// Adds a header whose value is made for this request.
+    pub(crate) fn with_value(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -120,13 +136,15 @@ impl Problem {
     fn render(&self, dialect: Dialect, request_id: &str) -> (Vec<u8>, &'static str) {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let mut detail = cut(&self.detail, LONGEST).into_owned();
-        if let (Some(faults), false) = (&self.faults, dialect == Dialect::Problem) {
+        if let (Some(faults), false) =
+            (&self.faults, matches!(dialect, Dialect::Problem | Dialect::Page))
+        {
             for fault in faults.first.iter().take(10) {
                 detail = cut(&format!("{detail}; {fault}"), 2 * LONGEST).into_owned();
             }
         }
         let (value, kind) = match dialect {
-            Dialect::Problem => {
+            Dialect::Problem | Dialect::Page => {
                 let document = Document {
                     r#type: "about:blank",
                     title,
@@ -151,6 +169,7 @@ impl Problem {
             Dialect::Inference => (serde_json::json!({ "error": detail }), "application/json"),
             Dialect::Mlflow => {
                 let code = match self.status.as_u16() {
+                    429 => "REQUEST_LIMIT_EXCEEDED",
                     400..=499 => "BAD_REQUEST",
                     503 => "TEMPORARILY_UNAVAILABLE",
                     _ => "INTERNAL_ERROR",
@@ -162,16 +181,20 @@ impl Problem {
         (value.to_string().into_bytes(), kind)
     }
 
+    /// Adds the headers of this problem to those of its answer.
+    pub(crate) fn mark(&self, response: &mut Response) {
+        *response.status_mut() = self.status;
+        if let Some((name, value)) = self.header.as_deref() {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+
     /// The problem as text.
     pub(crate) fn response(&self, dialect: Dialect, request_id: &str) -> Response {
         let (bytes, kind) = self.render(dialect, request_id);
         let mut response = Response::new(Body::from(bytes));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        if let Some((name, value)) = &self.header {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        self.mark(&mut response);
         response
     }
 }

@@ -1,5 +1,5 @@
-//! SIGHUP: reads configuration and tokens again, reopens the log of predictions, and checks the
-//! live release.
+//! SIGHUP: reads configuration, tokens and certificate again, reopens the log of predictions, and
+//! checks the live release.
 //!
 //! Settings that cannot change at run time are reported and take effect at the next start. Not for
 //! promotions, which are followed automatically: see `live`.
@@ -37,6 +37,9 @@ impl Reloader {
                 tracing::error!("reading again failed, so that nothing was changed: {error}");
             }
         }
+        if let (Some(identity), Some(files)) = (&app.identity, &app.service().tls) {
+            identity.renew(files, app.context.clock.now().timestamp());
+        }
         if let Some(log) = &app.predictions {
             log.reopen();
         }
@@ -65,6 +68,7 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("service.port", was.port != is.port),
         ("service.max_connections", was.max_connections != is.max_connections),
         ("service.max_in_flight", was.max_in_flight != is.max_in_flight),
+        ("service.tls", was.tls.is_some() != is.tls.is_some()),
         ("service.prediction_log_…", was.prediction_log != is.prediction_log),
         ("prod_deployment_path", old.deployment != new.deployment),
         ("models_path", old.models != new.models),

@@ -14,7 +14,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use tower_service::Service;
 
-use crate::endpoints::{ENDPOINTS, UNKNOWN};
+use crate::endpoints::{UNKNOWN, all};
 use crate::middleware::Place;
 use crate::state::App;
 
@@ -25,15 +25,17 @@ pub(crate) fn router(app: &App) -> Router {
         let place = Arc::new(Place::new(endpoint, index));
         Passage { app: App::clone(app), place }
     };
-    for (index, endpoint) in ENDPOINTS.iter().enumerate() {
+    let mut last = 0;
+    for (index, endpoint) in all().enumerate() {
         router = router.route_service(endpoint.path, service(index, endpoint));
+        last = index + 1;
     }
-    router.fallback_service(service(ENDPOINTS.len(), &UNKNOWN))
+    router.fallback_service(service(last, &UNKNOWN))
 }
 
 /// The names of all endpoints for metrics, by index.
 pub(crate) fn labels() -> Vec<&'static str> {
-    ENDPOINTS.iter().chain([&UNKNOWN]).map(|endpoint| endpoint.path).collect()
+    all().chain([&UNKNOWN]).map(|endpoint| endpoint.path).collect()
 }
 
 /// Puts the middleware in front of the handlers of an endpoint.

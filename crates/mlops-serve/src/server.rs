@@ -6,32 +6,38 @@ use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper_util::server::graceful::GracefulShutdown;
+use mlops_core::ids::FindingKind;
 use mlops_core::platform::lines::Lines;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report};
 use mlops_core::{Error, Result};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access::Tokens;
 use crate::body;
-use crate::connection::connection;
-use crate::linger::linger;
+use crate::client::{Client, Peer};
+use crate::connection::{Accepted, connection};
+use crate::linger::Unread;
 use crate::live::{Live, POLL, STALLED};
 use crate::metrics::{Failed, Metrics};
+use crate::notify::Manager;
 use crate::prediction_log::PredictionLog;
+use crate::rate::Rates;
+use crate::refusal::Refusal;
+use crate::refusals::Refusals;
 use crate::reload::{Reload, Reloader};
 use crate::router::{labels, router};
 use crate::signals;
 use crate::state::{AccessLog, App, Settings, State};
+use crate::tls::Identity;
 
 /// Connections over the limit that get an answer at a time; further ones are closed silently.
 const REFUSALS: usize = 64;
@@ -72,9 +78,10 @@ pub struct Served {
 
 impl Report for Served {
     fn findings(&self) -> Vec<Finding> {
-        let cut_off =
-            "some requests were still at work after service.drain_seconds and were cut off";
-        if self.drained { Vec::new() } else { vec![Finding::failed(cut_off)] }
+        let cut_off = "some requests were still at work after service.drain_seconds, or when the \
+                       service was told a second time to stop, and were cut off";
+        let cut_off = || Finding::failed(FindingKind::ServiceDegraded, cut_off);
+        if self.drained { Vec::new() } else { vec![cut_off()] }
     }
 }
 
@@ -86,8 +93,8 @@ impl fmt::Display for Served {
     }
 }
 
-/// Serves until the process is told to stop, by Ctrl-C or SIGTERM. SIGHUP reloads the
-/// configuration.
+/// Serves until the process is told to stop, by Ctrl-C or SIGTERM; told a second time, it does not
+/// wait for requests in progress. SIGHUP reloads the configuration.
 ///
 /// # Errors
 /// `Config` for an address that others can reach without tokens; `Io` if it cannot listen.
@@ -103,13 +110,16 @@ pub fn run(context: &Context, options: Options) -> Result<Served> {
     let runtime = runtime.enable_all().thread_name("serve").max_blocking_threads(blocking).build();
     let runtime = runtime.map_err(|e| Error::backend("tokio", e))?;
     let served = runtime.block_on(async {
-        let (mut stop, reload) = (signals::stop()?, signals::reload()?);
+        let (stop, reload) = (signals::stop()?, signals::reload()?);
         let server = Server::bind(context, options).await?;
         server.reload_on(reload);
-        let stop = async move {
-            let _ = stop.recv().await;
+        server.keep_telling(Manager::of_environment());
+        let stop = tokio::sync::Mutex::new(stop);
+        // The first time and the second.
+        let told = async || {
+            let _ = stop.lock().await.recv().await;
         };
-        server.serve(stop).await
+        server.serve_until(told(), told()).await
     });
     // Work that outlived its request must not outlive the service.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -166,6 +176,8 @@ impl Server {
             );
             return Err(Error::config("service.host", vec![problem]));
         }
+        let now = context.clock.now().timestamp();
+        let identity = service.tls.as_ref().map(|files| Identity::open(files, now)).transpose()?;
         let failed = |e| {
             Error::backend(
                 "the network",
@@ -175,8 +187,11 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let log = options.access_log.map(|lines| AccessLog { lines, json: options.json_log });
+        let told = log.as_ref().map(|log| (Arc::clone(&log.lines), log.json));
+        let refusals = Refusals::new(Arc::clone(&context.clock), told);
         let predictions = service.prediction_log.as_ref();
         let predictions = predictions.map(|log| PredictionLog::start(context, log)).transpose()?;
+        let connections = Arc::new(Semaphore::new(service.max_connections));
         let app = Arc::new(State {
             predictions,
             live: Live::default(),
@@ -191,14 +206,44 @@ impl Server {
             disk: Arc::new(Semaphore::new(body::DISK)),
             budget: Arc::default(),
             access_log: log,
-            stopping: AtomicBool::new(false),
+            connections: (connections, service.max_connections),
+            rates: Rates::default(),
+            refusals,
+            identity,
+            stopping: watch::channel(false).0,
             id_prefix: format!("{:x}-", context.clock.now().timestamp_micros()),
             context: context.clone(),
         });
         // A disk that hangs must not prevent the service from reporting that.
         let _ = tokio::time::timeout(STALLED, follow(&app)).await;
-        tracing::info!("listening on http://{address}");
-        Ok(Self { listener, address, app, reloader: options.reload.map(Reloader::new) })
+        let server = Self { listener, address, app, reloader: options.reload.map(Reloader::new) };
+        tracing::info!("listening on {}", server.url());
+        Ok(server)
+    }
+
+    /// The address for clients.
+    fn url(&self) -> String {
+        let scheme = if self.app.identity.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Tells `manager` that the service is ready, that it is alive, and when it stops.
+    fn keep_telling(&self, manager: Manager) {
+        manager.ready(&self.url());
+        let mut stopping = self.app.stopping.subscribe();
+        tokio::spawn(async move {
+            // Without a watchdog only the end is told.
+            let period = manager.period().unwrap_or(Duration::MAX);
+            while tokio::time::timeout(period, stopping.wait_for(|over| *over)).await.is_err() {
+                manager.alive();
+            }
+            manager.stopping();
+            // A drain may take longer than the watchdog's patience.
+            while manager.period().is_some() {
+                manager.alive();
+                tokio::time::sleep(period).await;
+            }
+        });
     }
 
     /// Reloads configuration and tokens whenever `told` receives a signal.
@@ -227,10 +272,20 @@ impl Server {
     /// # Errors
     /// None at present; a failed connection concerns only its client.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<Served> {
-        let Self { listener, address, app, .. } = self;
+        let never = std::future::pending::<()>();
+        self.serve_until(stop, never).await
+    }
+
+    /// Serves until `stop` ends, then drains until `at_once` ends.
+    async fn serve_until(
+        self,
+        stop: impl Future<Output = ()>,
+        at_once: impl Future<Output = ()>,
+    ) -> Result<Served> {
+        let url = self.url();
+        let Self { listener, app, .. } = self;
         let begun = app.context.clock.elapsed();
         let router = router(&app);
-        let connections = Arc::new(Semaphore::new(app.service().max_connections));
         let refusals = Arc::new(Semaphore::new(REFUSALS));
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
@@ -239,8 +294,8 @@ impl Server {
                 accepted = listener.accept() => accepted,
                 () = &mut stop => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (socket, peer) = match accepted {
+                Ok((socket, peer)) => (socket, Peer(peer.ip())),
                 Err(error) => {
                     // Usually out of file descriptors; connections that end release some.
                     tracing::warn!("cannot accept a connection: {error}");
@@ -248,40 +303,59 @@ impl Server {
                     continue;
                 }
             };
-            if let Ok(place) = Arc::clone(&connections).try_acquire_owned() {
-                let connection = connection(&app, &router, stream, place);
-                let connection = graceful.watch(connection);
-                let app = App::clone(&app);
+            if let Ok(place) = Arc::clone(&app.connections.0).try_acquire_owned() {
+                let accepted = Accepted { socket, place };
+                let (app, router, watcher) = (App::clone(&app), router.clone(), graceful.watcher());
                 tokio::spawn(async move {
+                    let (limit, unread) = (app.service().body_timeout, Unread::default());
                     // A broken connection is noticed by its client, and counted here.
-                    if let Err(error) = connection.await {
-                        app.metrics.connection_failed(Failed::of(&error));
+                    let failed = match accepted.secured(&app, limit, unread.clone()).await {
+                        Ok(stream) => {
+                            let connection = connection(&app, &router, stream, peer, unread);
+                            watcher.watch(connection).await.err().map(|e| Failed::of(&e))
+                        }
+                        Err(failed) => Some(failed),
+                    };
+                    if let Some(failed) = failed {
+                        count(&app, failed, peer);
                     }
                 });
                 continue;
             }
             app.metrics.connection_failed(Failed::Refused);
-            if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-                tokio::spawn(async move {
-                    refuse(stream).await;
-                    drop(permit);
-                });
+            if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+                let (app, accepted) = (App::clone(&app), Accepted { socket, place });
+                tokio::spawn(async move { refuse(&app, accepted).await });
             }
         }
         drop(listener);
-        app.stopping.store(true, Ordering::Relaxed);
+        app.stopping.send_replace(true);
         tracing::info!(
             "stopping: no new connections are accepted; requests in progress are completed"
         );
-        let drained = tokio::time::timeout(app.service().drain, graceful.shutdown()).await.is_ok();
+        let drained = tokio::select! {
+            drained = tokio::time::timeout(app.service().drain, graceful.shutdown()) => drained.is_ok(),
+            () = at_once => false,
+        };
         let seconds = app.context.clock.elapsed().saturating_sub(begun).as_secs_f64();
         let requests = app.metrics.requests();
-        Ok(Served { address: format!("http://{address}"), requests, seconds, drained })
+        Ok(Served { address: url, requests, seconds, drained })
     }
 }
 
+/// Counts a connection that ended without an answer, and tells of one that was no HTTP.
+fn count(app: &State, failed: Failed, peer: Peer) {
+    app.metrics.connection_failed(failed);
+    let why = match failed {
+        Failed::Malformed => Refusal::Malformed,
+        Failed::Handshake => Refusal::Handshake,
+        Failed::Refused | Failed::TimedOut | Failed::Broken => return,
+    };
+    app.refusals.tell(why, Client::from(peer), None);
+}
+
 /// Tells a connection over the limit to come back, and closes it.
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(app: &App, accepted: Accepted) {
     // The request was not read, so that the answer has the fields of all protocols.
     const DETAIL: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"as many connections as service.max_connections are open: try again","error":"as many connections as service.max_connections are open: try again","error_code":"TEMPORARILY_UNAVAILABLE","message":"as many connections as service.max_connections are open: try again"}"#;
     let answer = format!(
@@ -290,13 +364,18 @@ async fn refuse(mut stream: TcpStream) {
         DETAIL.len()
     );
     let limit = Duration::from_secs(2);
+    let unread = Unread::default();
+    // What the client has sent or still sends is discarded after the answer.
+    unread.set(u64::MAX);
     let written = tokio::time::timeout(limit, async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await
+        if let Ok(mut stream) = accepted.secured(app, limit, unread).await {
+            stream.write_all(answer.as_bytes()).await?;
+            stream.shutdown().await?;
+        }
+        Ok::<_, std::io::Error>(())
     });
-    if matches!(written.await, Ok(Ok(()))) {
-        linger(stream, limit).await;
-    }
+    // The client has gone.
+    let _ = written.await;
 }
 
 /// Follows the pointer to the live release as long as the service runs; returns after the first
@@ -308,6 +387,10 @@ async fn follow(app: &App) {
         let mut looked = Some(looked);
         while let Some(app) = app.upgrade() {
             app.live.refresh(&app.context, &app.metrics);
+            app.refusals.follow();
+            if let (Some(identity), Some(files)) = (&app.identity, &app.service().tls) {
+                identity.follow(files, app.context.clock.now().timestamp());
+            }
             drop(app);
             if let Some(looked) = looked.take() {
                 // The receiver may be gone.

@@ -43,6 +43,13 @@ impl Guarded {
         Self { open: Some((stream, place)), unread, limit, timer, waiting: false, taken: 0 }
     }
 
+    /// Whether the client begins as HTTP does, and not as TLS; waits until it begins.
+    pub(crate) async fn speaks_http(&self) -> bool {
+        let Some((stream, _)) = &self.open else { return false };
+        let mut first = [0];
+        matches!(stream.peek(&mut first).await, Ok(1)) && first[0].is_ascii_alphabetic()
+    }
+
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         let stream = self.open.as_mut().map(|(stream, _)| Pin::new(stream));
         stream.ok_or_else(|| ErrorKind::NotConnected.into())

@@ -4,13 +4,12 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use mlops_core::config::{Config, Service};
 use mlops_core::platform::lines::Lines;
 use mlops_core::run::context::Context;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access::Tokens;
 use crate::budget::Budget;
@@ -18,6 +17,9 @@ use crate::ledger_metrics::Figures;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::prediction_log::PredictionLog;
+use crate::rate::Rates;
+use crate::refusals::Refusals;
+use crate::tls::Identity;
 
 /// The shared state; cheap to clone.
 pub(crate) type App = Arc<State>;
@@ -41,8 +43,15 @@ pub(crate) struct State {
     pub(crate) budget: Arc<Budget>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) predictions: Option<PredictionLog>,
+    /// Places for connections, as many as there were at startup.
+    pub(crate) connections: (Arc<Semaphore>, usize),
+    /// What every client has asked lately.
+    pub(crate) rates: Rates,
+    pub(crate) refusals: Refusals,
+    /// The certificate, if the service answers by TLS.
+    pub(crate) identity: Option<Identity>,
     /// The service was told to stop.
-    pub(crate) stopping: AtomicBool,
+    pub(crate) stopping: watch::Sender<bool>,
     /// The prefix of generated request ids.
     pub(crate) id_prefix: String,
 }
@@ -73,7 +82,12 @@ pub(crate) struct AccessLog {
 impl State {
     /// Whether predictions are possible.
     pub(crate) fn ready(&self) -> bool {
-        self.live.get().is_some() && !self.stopping.load(Ordering::Relaxed)
+        self.live.get().is_some() && !*self.stopping.borrow()
+    }
+
+    /// The number of connections that are open.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.connections.1.saturating_sub(self.connections.0.available_permits())
     }
 
     /// The section `service` of the configuration.

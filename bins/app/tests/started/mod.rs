@@ -45,6 +45,22 @@ impl Started {
         answer
     }
 
+    /// What `/proc` says of its memory, in bytes.
+    pub(crate) fn memory(&self, name: &str) -> usize {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    }
+
+    /// One of its metrics.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let answer =
+            self.ask("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let line = answer.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse().unwrap()
+    }
+
     /// Sends a signal; exit code, standard output and all of standard error.
     pub(crate) fn stopped(mut self, signal: &str) -> (Option<i32>, String, String) {
         let pid = self.child.id().to_string();

@@ -33,7 +33,8 @@ pub(super) fn apicalls(mut section: Section, service: &Service) -> ApiCalls {
             IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             host => host,
         };
-        format!("http://{}", SocketAddr::new(host, service.port))
+        let scheme = if service.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", SocketAddr::new(host, service.port))
     });
     ApiCalls { url, timeout: Duration::from_secs(timeout) }
 }

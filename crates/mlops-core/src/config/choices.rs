@@ -1,10 +1,14 @@
-//! Choices in the configuration: the drift rule, the solver, class weights, the threshold, and the
-//! treatment of missing values and rare levels.
+//! Choices in the configuration: the drift rule, the solver, class weights, the threshold, the
+//! window of the training rows, and the treatment of missing values and rare levels.
 //!
-//! Each is one word in the file. Not for acting on a choice: see the room that uses it.
+//! Each is one word in the file, or one key. Not for acting on a choice: see the room that uses it.
+
+use std::fmt;
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+
+use crate::text;
 
 /// How to decide whether a score has drifted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -154,6 +158,44 @@ impl Aim {
             Self::BalancedAccuracy => "balanced_accuracy",
             Self::Mcc => "mcc",
             Self::Youden => "youden",
+        }
+    }
+}
+
+/// A part of the training rows, in the order in which they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+pub enum Window {
+    /// All of them.
+    All,
+    /// The one that cross-validation on the newest rows finds best.
+    Auto,
+    /// So many of the newest rows of the data set.
+    Rows(u64),
+    /// Those that came since something.
+    Since(Since),
+    /// All of them; a row that came so many rows before the newest one weighs half as much.
+    HalfLife(u64),
+}
+
+/// An event that divides rows into older and newer ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+pub enum Since {
+    /// The last drift; the rows in which it was found count as newer ones.
+    Drift,
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all rows"),
+            Self::Auto => f.write_str("the best window"),
+            Self::Rows(rows) => write!(f, "the newest {}", text::plural(*rows, "row")),
+            Self::Since(Since::Drift) => f.write_str("rows since the last drift"),
+            Self::HalfLife(rows) => {
+                write!(f, "all rows, weight halved every {}", text::plural(*rows, "row"))
+            }
         }
     }
 }

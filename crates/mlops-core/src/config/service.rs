@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::network::Network;
 use super::section::Section;
 
 /// How predictions are served.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Service {
     /// The address to listen on.
     pub host: IpAddr,
@@ -46,6 +47,53 @@ pub struct Service {
     pub root_path: String,
     /// The log of predictions, if there is one.
     pub prediction_log: Option<PredictionLog>,
+    /// The certificate with which it answers, if it answers by TLS.
+    pub tls: Option<Tls>,
+    /// How much one client may ask, if that is limited.
+    pub rate_limit: Option<RateLimit>,
+    /// The proxies that are believed what they say of clients.
+    pub proxies: Vec<Network>,
+    /// The header in which they name the client.
+    pub proxy_header: ProxyHeader,
+}
+
+/// The files of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate and those that vouch for it, as PEM.
+    pub certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
+}
+
+/// How many requests one client may send.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateLimit {
+    /// Requests per second in the long run.
+    pub requests_per_second: f64,
+    /// Requests at once after a pause.
+    pub burst: u32,
+    /// What makes one client.
+    pub by: Counted,
+}
+
+/// What makes one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Its address; of IPv6 the first half, since a household has all of the second.
+    Address,
+    /// The token that it sends; without a known one, its address.
+    Token,
+}
+
+/// The header in which proxies name their client. Only one is believed: a proxy that sets one of
+/// them passes the other on as the client wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded`, RFC 7239.
+    Forwarded,
 }
 
 /// The log of predictions, for joining with labels that arrive later.
@@ -132,6 +180,7 @@ pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> 
     if given && total < max_body {
         section.problem("max_total_body_bytes", "must not be less than \"service.max_body_bytes\"");
     }
+    let proxies = networks(&mut section);
     let service = Service {
         host,
         port: u16::try_from(port).unwrap_or_default(),
@@ -160,9 +209,59 @@ pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> 
             keep_files: size(log_files),
             features: log_features,
         }),
+        tls: tls(&mut section, at),
+        rate_limit: rate_limit(&mut section),
+        proxies,
+        proxy_header: section.choice(
+            "proxy_header",
+            &[
+                ("X-Forwarded-For", ProxyHeader::XForwardedFor),
+                ("Forwarded", ProxyHeader::Forwarded),
+            ],
+            ProxyHeader::XForwardedFor,
+        ),
     };
     section.finish();
     service
+}
+
+fn networks(section: &mut Section) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for text in section.texts("proxies").unwrap_or_default() {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(form) => section.problem("proxies", &format!("holds {text:?}: {form}")),
+        }
+    }
+    networks
+}
+
+fn tls(section: &mut Section, at: &impl Fn(String) -> PathBuf) -> Option<Tls> {
+    let given = section.is_object("tls");
+    let mut tls = section.section("tls");
+    let mut file = |key, what| {
+        let text = tls.text(key);
+        if given && text.is_none() {
+            tls.problem(key, &format!("is missing: name a PEM file with {what}"));
+        }
+        text.map(at)
+    };
+    let certificate = file("certificate", "the certificate and those that vouch for it");
+    let key = file("key", "its private key");
+    tls.finish();
+    certificate.zip(key).map(|(certificate, key)| Tls { certificate, key })
+}
+
+fn rate_limit(section: &mut Section) -> Option<RateLimit> {
+    let given = section.is_object("rate_limit");
+    let mut limit = section.section("rate_limit");
+    let requests_per_second = limit.number("requests_per_second", &(0.001..=1e6), 10.0);
+    let burst = limit.integer("burst", &(1..=1_000_000), 20);
+    let by = [("address", Counted::Address), ("token", Counted::Token)];
+    let by = limit.choice("by", &by, Counted::Address);
+    limit.finish();
+    let burst = u32::try_from(burst).unwrap_or(u32::MAX);
+    given.then_some(RateLimit { requests_per_second, burst, by })
 }
 
 #[cfg(test)]
@@ -208,6 +307,37 @@ mod tests {
         let service = service.unwrap();
         assert!(service.host.is_loopback() && service.root_path == "/models");
         assert_eq!(service.max_total_body_bytes, 99_000_000);
+    }
+
+    #[test]
+    fn what_the_internet_asks_for_is_off_until_it_is_named() {
+        let service = parse("{}").unwrap();
+        assert_eq!((service.tls, service.rate_limit), (None, None));
+        assert!(service.proxies.is_empty());
+        let service = parse(
+            r#"{"tls":{"certificate":"c.pem","key":"/k.pem"},"rate_limit":{"burst":5},
+            "proxies":["10.0.0.0/8","::1"],"proxy_header":"Forwarded"}"#,
+        )
+        .unwrap();
+        let tls = Tls { certificate: "/w/c.pem".into(), key: "/k.pem".into() };
+        assert_eq!(service.tls, Some(tls));
+        let limit = RateLimit { requests_per_second: 10.0, burst: 5, by: Counted::Address };
+        assert_eq!(service.rate_limit, Some(limit));
+        assert_eq!(service.proxies.len(), 2);
+        assert_eq!(service.proxy_header, ProxyHeader::Forwarded);
+        let error = parse(
+            r#"{"tls":{"certificate":"c.pem"},"proxies":["proxy.example"],
+            "rate_limit":{"by":"cookie","requests_per_second":0}}"#,
+        );
+        let error = error.unwrap_err().to_string();
+        for part in [
+            "\"service.tls.key\" is missing",
+            "\"service.proxies\" holds \"proxy.example\"",
+            "\"service.rate_limit.by\"",
+            "\"service.rate_limit.requests_per_second\"",
+        ] {
+            assert!(error.contains(part), "missing {part:?} in:\n{error}");
+        }
     }
 
     #[test]

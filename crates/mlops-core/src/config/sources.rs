@@ -122,6 +122,8 @@ pub enum Role {
     Train,
     /// Labelled rows that no model is trained on.
     Test,
+    /// Outcomes of predictions, without features.
+    Labels,
 }
 
 /// Settings for reaching a source. Secrets are not among them: they come from the environment.
@@ -145,6 +147,48 @@ pub struct Access {
     pub timeout: Duration,
     /// The size above which an object is refused.
     pub max_bytes: u64,
+}
+
+/// The name of the source, and of its folder, whose files are predicted rows with labels.
+pub const LABELLED: &str = "labelled";
+
+/// That source: its files are ours, in canonical spelling, and a corrected label replaces rows.
+pub(super) fn labelled(folder: PathBuf, ingestion: &Ingestion) -> Source {
+    let format = Format {
+        kind: Some(Kind::Csv),
+        delimiter: Some(','),
+        header: Some(true),
+        encoding: Some("utf-8".to_owned()),
+        ..Format::default()
+    };
+    let reading = Ingestion {
+        numbers: NumberFormat { decimal: '.', thousands: None },
+        on_change: OnChange::Supersede,
+        format,
+        columns: Columns::default(),
+        ..ingestion.clone()
+    };
+    Source {
+        name: LABELLED.to_owned(),
+        place: Place::Folder(folder),
+        pattern: None,
+        mode: Mode::Files,
+        role: Role::Train,
+        reading,
+        access: Access {
+            endpoint: None,
+            region: None,
+            path_style: false,
+            allow_hosts: Vec::new(),
+            table: None,
+            query: None,
+            key: Vec::new(),
+            timeout: Duration::from_mins(1),
+            max_bytes: 1 << 40,
+        },
+        expect: None,
+        contract: None,
+    }
 }
 
 impl Source {
@@ -200,7 +244,7 @@ pub(super) fn sources(
                 if other == 2 { Mode::Snapshot } else { Mode::Files }
             }
         };
-        let roles = [("train", Role::Train), ("test", Role::Test)];
+        let roles = [("train", Role::Train), ("test", Role::Test), ("labels", Role::Labels)];
         let mut source = Source {
             pattern: section.text("pattern"),
             role: section.choice("role", &roles, Role::Train),
@@ -331,13 +375,28 @@ fn check(section: &Section, source: &Source, schema: &Schema, says_format: bool)
     }
     let mut ours = BTreeSet::new();
     for (theirs, name) in &source.reading.columns.0 {
-        if !schema.columns().iter().any(|column| column.name == *name) {
+        let keys = ["request_id", "row", "inference_id"];
+        let key = source.role == Role::Labels && keys.contains(&name.as_str());
+        if !key && !schema.columns().iter().any(|column| column.name == *name) {
             let message =
                 format!("gives \"{theirs}\" the name \"{name}\", which is no column of \"schema\"");
             section.problem("columns", &message);
         }
         if !ours.insert(name) {
             section.problem("columns", &format!("gives the name \"{name}\" twice"));
+        }
+    }
+    if source.role == Role::Labels {
+        let taken = "is not for a source of labels: no data set takes its rows";
+        if source.expect.is_some() {
+            section.problem("expect", taken);
+        }
+        if source.contract.is_some() {
+            section.problem("contract", taken);
+        }
+        if matches!(source.mode, Mode::Cursor(_)) {
+            let message = "must be \"files\" or \"snapshot\" for a source of labels";
+            section.problem("mode", message);
         }
     }
     let database = source.is_database();

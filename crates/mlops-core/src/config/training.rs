@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::section::Section;
 use super::shapes::{Shapes, shapes};
-use crate::config::choices::{Aim, ClassWeight, MissingPolicy, Pooling, Solver, ThresholdRule};
+use super::window::window;
+use crate::config::choices::{
+    Aim, ClassWeight, MissingPolicy, Pooling, Solver, ThresholdRule, Window,
+};
 use crate::table::schema::Schema;
 
 /// How models are fitted and used.
@@ -38,6 +41,9 @@ pub struct Training {
     /// Which levels of a categorical column share a feature.
     #[serde(default)]
     pub pooling: Pooling,
+    /// Which rows a model is fitted on; `None` for all. In a model it is what was taken, never `Auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
 }
 
 impl Default for Training {
@@ -53,6 +59,7 @@ impl Default for Training {
             threshold_rule: ThresholdRule::Given,
             seed: 42,
             pooling: Pooling::default(),
+            window: None,
         }
     }
 }
@@ -106,6 +113,7 @@ pub(super) fn training(mut section: Section, schema: &Schema) -> (Training, Shap
         threshold_rule,
         seed: section.integer("seed", &(0..=u64::MAX), default.seed),
         pooling: default.pooling,
+        window: window(&mut section),
     };
     let shapes = shapes(&mut section, schema);
     section.finish();

@@ -33,7 +33,7 @@ impl ColumnReference {
     /// Compares with the same column of the new rows; `None` if they have none of the same kind.
     pub(super) fn beside(&self, new: &Sample) -> Option<SampleCells> {
         let mut compared = match &self.present {
-            Present::Numeric { edges, counts } => {
+            Present::Numeric { edges, counts, .. } => {
                 let column = new.numeric.iter().find(|c| c.name == self.name)?;
                 compare_numbers(edges, counts, &column.values)
             }

@@ -14,7 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::{Comparison, Statistic, compare};
+use super::cells::{CellCounts, Comparison, Statistic, compare};
 use super::reference::{ColumnReference, Reference};
 use super::{Sample, kolmogorov};
 use crate::text;
@@ -63,8 +63,74 @@ pub struct ColumnDrift {
     /// The band of the PSI, for information. Older records call it `folklore`.
     #[serde(alias = "folklore")]
     pub psi_band: Option<PsiBand>,
+    /// Both samples value by value, missing values last; none in older records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Cell>,
     /// The verdict as a sentence.
     pub explanation: String,
+}
+
+/// A value or range of values with its rows in both samples: `["up to 3", 120, 31]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, u64, u64)", into = "(String, u64, u64)")]
+pub struct Cell {
+    /// The label for people.
+    pub label: String,
+    /// Number of reference rows.
+    pub reference: u64,
+    /// Number of new rows.
+    pub new: u64,
+}
+
+impl From<(String, u64, u64)> for Cell {
+    fn from((label, reference, new): (String, u64, u64)) -> Self {
+        Self { label, reference, new }
+    }
+}
+
+impl From<Cell> for (String, u64, u64) {
+    fn from(cell: Cell) -> Self {
+        (cell.label, cell.reference, cell.new)
+    }
+}
+
+/// The most cells of a column that a record keeps; the rarest are joined to one.
+const KEPT_CELLS: usize = 24;
+/// The most characters of a label in a record.
+const LABEL: usize = 80;
+
+/// The cells of a column as a record keeps them; the last one has the missing values.
+fn kept(cells: &[CellCounts]) -> Vec<Cell> {
+    let mut order: Vec<usize> = (0..cells.len()).collect();
+    let mut others = None;
+    if let Some(more) = cells.len().checked_sub(KEPT_CELLS).filter(|more| *more > 0) {
+        let missing = order.pop();
+        let sizes = cells.iter().fold((1, 1), |sum, c| (sum.0 + c.reference, sum.1 + c.new));
+        let share = |k: &usize| {
+            let CellCounts { reference, new, .. } = &cells[*k];
+            (*reference as f64 / sizes.0 as f64).max(*new as f64 / sizes.1 as f64)
+        };
+        order.sort_by(|a, b| share(b).total_cmp(&share(a)).then(a.cmp(b)));
+        let rare = order.split_off(KEPT_CELLS - 2);
+        order.sort_unstable();
+        let label = format!("{} other values", text::count(more as u64 + 1));
+        let sum = |of: fn(&CellCounts) -> u64| rare.iter().map(|k| of(&cells[*k])).sum();
+        others = Some(Cell { label, reference: sum(|c| c.reference), new: sum(|c| c.new) });
+        order.extend(missing);
+    }
+    let cell = |k: &usize| {
+        let CellCounts { label, reference, new } = &cells[*k];
+        let label = match label.char_indices().nth(LABEL) {
+            Some((end, _)) => format!("{}…", &label[..end]),
+            None => label.clone(),
+        };
+        Cell { label, reference: *reference, new: *new }
+    };
+    let mut kept: Vec<Cell> = order.iter().map(cell).collect();
+    if let Some(others) = others {
+        kept.insert(kept.len() - 1, others);
+    }
+    kept
 }
 
 /// The verdict on all columns.
@@ -132,6 +198,7 @@ fn column_drift(column: &ColumnReference, new: &Sample, level: f64) -> Result<Co
         ))
     })?;
     let share = |part: u64, all: u64| part as f64 / all.max(1) as f64;
+    let cells = kept(&beside.cells);
     let comparison = compare(beside.cells, level);
     let mut drift = ColumnDrift {
         column: column.name.clone(),
@@ -142,6 +209,7 @@ fn column_drift(column: &ColumnReference, new: &Sample, level: f64) -> Result<Co
         psi_band: comparison.psi.map(|psi| PsiBand::of(psi.value)),
         kolmogorov_smirnov: beside.bins.and_then(|bins| kolmogorov::binned(&bins, level)),
         comparison,
+        cells,
         explanation: String::new(),
     };
     drift.explanation = drift.explain(column.rows(), new.rows() as u64);
@@ -227,6 +295,27 @@ mod tests {
         assert_eq!(renamed.columns.iter().map(|c| c.drifted).collect::<Vec<_>>(), [false, true]);
         let json = serde_json::to_string(&renamed).unwrap();
         assert_eq!(serde_json::from_str::<DataDrift>(&json).unwrap(), renamed);
+    }
+
+    #[test]
+    fn a_record_keeps_both_distributions_and_bounds_them() {
+        let reference = Reference::of(&rows(2_000, 0.0, "a"));
+        let drift = data_drift(&reference, &rows(700, 200.0, "a"), 0.05).unwrap();
+        for column in &drift.columns {
+            let sum = |of: fn(&Cell) -> u64| column.cells.iter().map(of).sum::<u64>();
+            assert_eq!((sum(|c| c.reference), sum(|c| c.new)), (2_000, 700));
+            assert_eq!(column.cells.last().unwrap().label, "missing");
+        }
+        let json = serde_json::to_string(&drift.columns[1].cells).unwrap();
+        assert_eq!(json, r#"[["a",667,234],["b",1333,466],["missing",0,0]]"#);
+        let cell = |i: u64| CellCounts { label: format!("v{i}"), reference: i, new: 100 - i };
+        let many: Vec<CellCounts> = (0..=100).map(cell).collect();
+        let few = kept(&many);
+        assert_eq!((few.len(), few[KEPT_CELLS - 1].label.as_str()), (KEPT_CELLS, "v100"));
+        assert_eq!(few[KEPT_CELLS - 2].label, "78 other values");
+        assert_eq!(few.iter().map(|c| c.reference).sum::<u64>(), 5_050);
+        let long = CellCounts { label: "é".repeat(500), reference: 1, new: 1 };
+        assert_eq!(kept(&[long])[0].label.chars().count(), LABEL + 1);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | [`DataDrift`] | `data`: the verdict on all columns |
 //! | [`Sample`] | `sample`: the features of some rows, in bounded memory |
 //! | [`Reference`] | `reference`: the distribution of a model's training rows |
+//! | where rows lie | `support`: whether the reference has rows there, too |
 //! | both samples | `beside`: a column of both, in the cells of the test |
 //! | [`Comparison`] | `cells`: the deciding test of a column, PSI and Jensen-Shannon |
 //! | D | `kolmogorov`: Kolmogorov-Smirnov, exact and on bins |
@@ -27,9 +28,10 @@ pub mod kolmogorov;
 pub mod reference;
 pub mod rules;
 pub mod sample;
+pub mod support;
 
 pub use cells::Comparison;
-pub use data::{ColumnDrift, DataDrift, data_drift};
+pub use data::{Cell, ColumnDrift, DataDrift, data_drift};
 pub use reference::Reference;
 pub use rules::{DeployedScore, Limit, ModelDrift, Past, RuleVerdict, model_drift};
 pub use sample::{Sample, SampleBuilder};

@@ -13,6 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::sample::{CategoricalSample, NumericSample, Sample};
+use crate::evaluation::metrics::Decile;
 
 /// The maximum number of equally filled bins; tied values may add a few.
 pub const MAX_BINS: usize = 20;
@@ -48,6 +49,9 @@ pub enum Present {
         edges: Vec<f64>,
         /// Number of rows in each bin, one more than edges.
         counts: Vec<u64>,
+        /// The lowest and the highest number; `None` if there is none, or if it was not kept.
+        #[serde(default)]
+        range: Option<[f64; 2]>,
     },
     /// Texts.
     Categorical {
@@ -60,7 +64,36 @@ pub enum Present {
     },
 }
 
+/// The name of the column of a [`Reference::of_probabilities`].
+pub const PROBABILITY: &str = "probability";
+
 impl Reference {
+    /// The reference for the probabilities of test rows, by their deciles; without columns if there are none.
+    /// Deciles between which rows have the same probability are one.
+    pub fn of_probabilities(deciles: &[Decile]) -> Self {
+        let (mut edges, mut counts) = (Vec::new(), Vec::new());
+        let mut upwards = deciles.iter().rev().peekable();
+        let mut rows = 0;
+        while let Some(decile) = upwards.next() {
+            rows += decile.rows;
+            match upwards.peek() {
+                Some(next) if next.lowest <= decile.highest => {}
+                Some(_) => {
+                    edges.push(decile.highest);
+                    counts.push(std::mem::take(&mut rows));
+                }
+                None => counts.push(rows),
+            }
+        }
+        let ends = deciles.last().zip(deciles.first());
+        let column = ends.map(|(low, high)| ColumnReference {
+            name: PROBABILITY.to_owned(),
+            missing: 0,
+            present: Present::Numeric { edges, counts, range: Some([low.lowest, high.highest]) },
+        });
+        Self { columns: column.into_iter().collect() }
+    }
+
     /// The reference for these rows.
     pub fn of(sample: &Sample) -> Self {
         let numeric = sample.numeric.iter().map(ColumnReference::numeric);
@@ -75,7 +108,7 @@ impl Reference {
     pub fn consistent(&self) -> Result<(), String> {
         for column in &self.columns {
             let fits = match &column.present {
-                Present::Numeric { edges, counts } => {
+                Present::Numeric { edges, counts, .. } => {
                     counts.len() == edges.len() + 1
                         && edges.iter().all(|e| e.is_finite())
                         && edges.is_sorted_by(|a, b| a < b)
@@ -107,6 +140,7 @@ impl ColumnReference {
             column.values.iter().copied().filter(|x| x.is_finite()).map(|x| x + 0.0).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let edges = edges(&sorted);
+        let range = sorted.first().zip(sorted.last()).map(|(low, high)| [*low, *high]);
         let mut counts = vec![0; edges.len() + 1];
         for value in &sorted {
             counts[bin(&edges, *value)] += 1;
@@ -114,7 +148,7 @@ impl ColumnReference {
         Self {
             name: column.name.clone(),
             missing: (column.values.len() - sorted.len()) as u64,
-            present: Present::Numeric { edges, counts },
+            present: Present::Numeric { edges, counts, range },
         }
     }
 
@@ -181,7 +215,7 @@ mod tests {
 
     fn counts(column: &ColumnReference) -> (&[f64], &[u64]) {
         match &column.present {
-            Present::Numeric { edges, counts } => (edges, counts),
+            Present::Numeric { edges, counts, .. } => (edges, counts),
             Present::Categorical { .. } => panic!("{column:?}"),
         }
     }

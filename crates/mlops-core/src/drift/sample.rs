@@ -61,7 +61,8 @@ impl SampleBuilder {
         Self::with_most(schema, seed, SAMPLE_ROWS)
     }
 
-    fn with_most(schema: &Schema, seed: u64, most: usize) -> Self {
+    /// Like [`SampleBuilder::new`], keeping at most `most` rows.
+    pub(crate) fn with_most(schema: &Schema, seed: u64, most: usize) -> Self {
         let numeric = schema.names(Role::Numeric);
         let categorical = schema.names(Role::Categorical);
         let sample = Sample {
@@ -74,6 +75,29 @@ impl SampleBuilder {
             ages: Vec::new(),
         };
         Self { sample, most, seen: 0, random: Xoshiro256PlusPlus::seed_from_u64(seed) }
+    }
+
+    /// Starts without values of a single numeric column, for [`SampleBuilder::add_number`].
+    pub fn of_numbers(name: &str, seed: u64) -> Self {
+        let column = NumericSample { name: name.to_owned(), values: Vec::new() };
+        let sample = Sample {
+            rows: 0,
+            numeric: vec![column],
+            categorical: Vec::new(),
+            dates: Vec::new(),
+            ages: Vec::new(),
+        };
+        let random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        Self { sample, most: SAMPLE_ROWS, seen: 0, random }
+    }
+
+    /// Adds a row with this value in its only column.
+    pub fn add_number(&mut self, value: f64) {
+        if let Some(place) = self.place()
+            && let Some(column) = self.sample.numeric.first_mut()
+        {
+            put(&mut column.values, place.at(), value);
+        }
     }
 
     /// Adds a column for each age that `encoder` takes against another column of the row. Dates
@@ -96,17 +120,21 @@ impl SampleBuilder {
     /// Adds the rows of `table` for which `keep` returns true.
     pub fn add(&mut self, table: &Table, keep: impl Fn(usize) -> bool) {
         for i in (0..table.len()).filter(|i| keep(*i)) {
-            self.seen += 1;
-            if self.sample.rows < self.most {
-                self.sample.rows += 1;
-                self.sample.set(None, table, i);
-            } else {
-                let at = self.below(self.seen);
-                if at < self.most {
-                    self.sample.set(Some(at), table, i);
-                }
+            if let Some(place) = self.place() {
+                self.sample.set(place.at(), table, i);
             }
         }
+    }
+
+    /// Where the next row goes; `None` if it is not kept.
+    fn place(&mut self) -> Option<Place> {
+        self.seen += 1;
+        if self.sample.rows < self.most {
+            self.sample.rows += 1;
+            return Some(Place::End);
+        }
+        let at = self.below(self.seen);
+        (at < self.most).then_some(Place::Instead(at))
     }
 
     /// The number of rows added, kept or not.
@@ -123,6 +151,24 @@ impl SampleBuilder {
     fn below(&mut self, end: u64) -> usize {
         let product = u128::from(self.random.next_u64()) * u128::from(end);
         usize::try_from(product >> 64).unwrap_or(usize::MAX)
+    }
+}
+
+/// Where a row of a sample goes.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Behind the others.
+    End,
+    /// In the place of this one.
+    Instead(usize),
+}
+
+impl Place {
+    fn at(self) -> Option<usize> {
+        match self {
+            Self::End => None,
+            Self::Instead(at) => Some(at),
+        }
     }
 }
 

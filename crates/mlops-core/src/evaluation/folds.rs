@@ -7,6 +7,8 @@
 //! the order of the rows nor chance has a part in it. Not for hold-outs, which no training sees: see
 //! [`crate::evaluation::split`].
 
+use std::collections::HashMap;
+
 use super::entity::{Entities, Identity};
 use super::moment::MomentColumn;
 use crate::config::Holdout;
@@ -51,6 +53,7 @@ impl FoldKeys {
             entities: hashes.iter().map(half).collect(),
             moments: self.moments.map(|m| (0..table.len()).map(|i| moment(&m, i)).collect()),
             labels: table.labels.clone(),
+            newest: Vec::new(),
         }
     }
 }
@@ -64,7 +67,13 @@ pub struct FoldRows {
     pub moments: Option<Vec<f64>>,
     /// Whether the row is positive.
     pub labels: Vec<bool>,
+    /// The place in the data set of those rows on which windows are compared, and [`NOT_NEWEST`] for the
+    /// others; empty if none are compared.
+    pub newest: Vec<u64>,
 }
+
+/// The place of a row on which no window is tested.
+pub const NOT_NEWEST: u64 = u64::MAX;
 
 impl FoldRows {
     /// Keeps the rows at the ascending places `kept`.
@@ -74,8 +83,21 @@ impl FoldRows {
         }
         only(&mut self.entities, kept);
         only(&mut self.labels, kept);
+        if !self.newest.is_empty() {
+            only(&mut self.newest, kept);
+        }
         if let Some(moments) = &mut self.moments {
             only(moments, kept);
+        }
+    }
+
+    /// The rows at the ascending places `kept`.
+    fn only(&self, kept: &[usize]) -> Self {
+        Self {
+            entities: kept.iter().map(|row| self.entities[*row]).collect(),
+            moments: self.moments.as_ref().map(|m| kept.iter().map(|row| m[*row]).collect()),
+            labels: kept.iter().map(|row| self.labels[*row]).collect(),
+            newest: Vec::new(),
         }
     }
 
@@ -83,6 +105,7 @@ impl FoldRows {
     pub fn append(&mut self, more: &mut Self) {
         self.entities.append(&mut more.entities);
         self.labels.append(&mut more.labels);
+        self.newest.append(&mut more.newest);
         if let Some(moments) = &mut more.moments {
             self.moments.get_or_insert_default().append(moments);
         }
@@ -123,6 +146,50 @@ impl Folds {
         if found.count < 2 || tested.contains(&0) {
             return Err(too_few(rows, entities));
         }
+        Ok(found)
+    }
+
+    /// Divides only the newest rows ([`FoldRows::newest`]), so that older ones are never tested: each fold
+    /// is trained on all of them but those of entities that it is tested on and, with times, those that
+    /// are not earlier than all that it is tested on.
+    ///
+    /// # Errors
+    /// As [`Folds::of`], of the newest rows.
+    pub fn of_newest(rows: &FoldRows, folds: usize) -> Result<Self> {
+        let is_newest = |row: &usize| rows.newest.get(*row).is_some_and(|at| *at != NOT_NEWEST);
+        let newest: Vec<usize> = (0..rows.labels.len()).filter(is_newest).collect();
+        let some = rows.only(&newest);
+        let of_newest = Self::of(&some, folds)?;
+        // The folds that are tested on an entity, and the earliest time of a row that each is tested on.
+        let mut testing: HashMap<u64, u16> = HashMap::new();
+        let mut earliest = vec![f64::INFINITY; of_newest.count];
+        for (row, entity) in some.entities.iter().enumerate() {
+            let fold = usize::from(of_newest.tested[row]);
+            if fold < of_newest.count {
+                *testing.entry(*entity).or_default() |= 1 << fold;
+                let moment = some.moments.as_ref().map_or(f64::INFINITY, |moments| moments[row]);
+                earliest[fold] = earliest[fold].min(moment);
+            }
+        }
+        let trains = |row: usize| {
+            let known = testing.get(&rows.entities[row]).copied().unwrap_or_default();
+            let later = |fold: &usize| {
+                let moment =
+                    rows.moments.as_ref().map_or(f64::NEG_INFINITY, |moments| moments[row]);
+                moment >= earliest[*fold]
+            };
+            (0..of_newest.count)
+                .filter(later)
+                .fold(all(of_newest.count) & !known, |bits, fold| bits & !(1 << fold))
+        };
+        let mut tested = vec![NONE; rows.labels.len()];
+        let mut trained: Vec<u16> = (0..rows.labels.len()).map(trains).collect();
+        for (at, row) in newest.into_iter().enumerate() {
+            (tested[row], trained[row]) = (of_newest.tested[at], of_newest.trained[at]);
+        }
+        let (entity, _) = numbered(&rows.entities);
+        let mut found = Self { tested, trained, entity, positives: Vec::new(), ..of_newest };
+        found.keep_usable(&rows.labels);
         Ok(found)
     }
 
@@ -353,6 +420,7 @@ mod tests {
             entities: list.iter().map(|row| xxh3_64_with_seed(&row.0.to_le_bytes(), 1)).collect(),
             moments: with_time.then(|| list.iter().map(|row| row.1).collect()),
             labels: list.iter().map(|row| row.2).collect(),
+            newest: Vec::new(),
         }
     }
 
@@ -440,6 +508,40 @@ mod tests {
                     let trained = (0..k).filter(|f| folds.trains(*f, i)).count();
                     prop_assert_eq!((tested, trained), (1, k - 1));
                 }
+            }
+        }
+
+        #[test]
+        fn only_the_newest_rows_are_tested_and_nothing_of_them_is_known(
+            list in proptest::collection::vec((0..40_u64, 0..30_u8, any::<bool>()), 20..200),
+            with_time in any::<bool>(),
+            share in 1..4_usize,
+        ) {
+            let list: Vec<_> = list.into_iter().map(|(e, at, y)| (e, f64::from(at), y)).collect();
+            let first = list.len() - list.len() / (share + 1);
+            let mut rows = rows(&list, with_time);
+            rows.newest = (0..list.len() as u64)
+                .map(|at| if at < first as u64 { NOT_NEWEST } else { at })
+                .collect();
+            let Ok(folds) = Folds::of_newest(&rows, 5) else { return Ok(()) };
+            let mut some = rows.clone();
+            some.keep(&(first..list.len()).collect::<Vec<_>>());
+            let alone = Folds::of(&some, 5).unwrap();
+            prop_assert_eq!(folds.len(), alone.len());
+            for fold in 0..folds.len() {
+                let tested: Vec<_> = (0..list.len()).filter(|i| folds.tests(fold, *i)).collect();
+                let of_alone = (first..list.len()).filter(|i| alone.tests(fold, i - first));
+                prop_assert_eq!(&tested, &of_alone.collect::<Vec<_>>());
+                let mut older = 0;
+                for i in (0..list.len()).filter(|i| folds.trains(fold, *i)) {
+                    for test in &tested {
+                        prop_assert!(list[*test].0 != list[i].0, "an entity on both sides");
+                        prop_assert!(!with_time || list[i].1 < list[*test].1, "a later row");
+                    }
+                    older += usize::from(i < first);
+                }
+                let free = |i: &usize| tested.iter().all(|t| list[*t].0 != list[*i].0);
+                prop_assert!(with_time || older == (0..first).filter(free).count());
             }
         }
 

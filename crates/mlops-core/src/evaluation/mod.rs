@@ -4,15 +4,20 @@
 //! compares challenger and champion, [`leak`] finds columns that give the label away,
 //! [`split`], [`entity`] and [`moment`] decide which rows are held out of training, [`folds`] how the
 //! others are divided for cross-validation, and [`cutoff`] chooses a threshold from its predictions.
+//! [`estimate`] has the scores to expect of rows without labels yet ([`answered`]), or the [`refusal`] to tell.
 //! Not for the records of hold-outs: see [`crate::ledger`].
 
+pub mod answered;
 pub mod cutoff;
 pub mod entity;
+pub mod estimate;
 pub mod folds;
 pub mod gate;
 pub mod leak;
 pub mod metrics;
 pub mod moment;
 pub mod reasons;
+pub mod refusal;
 pub mod slices;
 pub mod split;
+pub mod window;

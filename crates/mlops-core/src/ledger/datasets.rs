@@ -375,6 +375,16 @@ impl Ledger {
         })
     }
 
+    /// The newest `limit` data sets, the newest first.
+    pub fn newest_datasets(&self, limit: usize) -> Result<Vec<DatasetRecord>> {
+        self.query(|db| {
+            let sql = format!("SELECT {DATASET} FROM datasets ORDER BY version DESC LIMIT ?1");
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([limit], |row| dataset(&self.folder(), row))?.collect()
+        })
+    }
+
     /// The newest data set.
     pub fn latest_dataset(&self) -> Result<Option<DatasetRecord>> {
         self.query(|db| {

@@ -62,7 +62,8 @@ pub struct Removed {
     pub recorded: String,
 }
 
-const DEPLOYMENT: &str = "run_id, step, action, release, previous, f1, dataset, reason, recorded";
+pub(super) const DEPLOYMENT: &str =
+    "run_id, step, action, release, previous, f1, dataset, reason, recorded";
 
 impl Ledger {
     /// Records that a release went live, and ends `intent`. A release that was removed and made
@@ -102,6 +103,24 @@ impl Ledger {
             let sql = format!("SELECT {DEPLOYMENT} FROM deployments ORDER BY id");
             let mut statement = db.prepare(&sql)?;
             statement.query_map([], deployment)?.collect()
+        })
+    }
+
+    /// The deployments and rollbacks recorded from `from` and before `until`, and the last one before
+    /// `from`; oldest first.
+    pub fn deployments_between(
+        &self,
+        from: Option<&str>,
+        until: Option<&str>,
+    ) -> Result<Vec<Deployment>> {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT {DEPLOYMENT} FROM deployments WHERE (?2 IS NULL OR recorded < ?2)
+                 AND (?1 IS NULL OR recorded >= ?1
+                      OR id = (SELECT max(id) FROM deployments WHERE recorded < ?1)) ORDER BY id"
+            );
+            let mut statement = db.prepare(&sql)?;
+            statement.query_map([from, until], deployment)?.collect()
         })
     }
 
@@ -183,7 +202,7 @@ impl Ledger {
     }
 }
 
-fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
+pub(super) fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
     let previous: Option<String> = row.get(4)?;
     Ok(Deployment {
         run_id: row.get(0)?,

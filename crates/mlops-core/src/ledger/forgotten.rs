@@ -10,6 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use super::asked::REFERENCE_KEY;
 use super::{Intent, Ledger, Removed, from_json, from_text, set_meta, signed, to_json};
 use crate::csv::forgotten::{Forgotten, Secret, Tombstone};
 use crate::evaluation::entity::Members;
@@ -135,13 +136,16 @@ pub struct Erasure {
 }
 
 /// Texts of earlier records for people.
-const TEXTS: [(&str, &str); 6] = [
+const TEXTS: [(&str, &str); 9] = [
     ("runs", "detail"),
     ("files", "reason"),
     ("files", "counts"),
     ("decisions", "decision"),
     ("scores", "score"),
     ("deployments", "reason"),
+    ("findings", "subject"),
+    ("findings", "text"),
+    ("asked", "record"),
 ];
 
 impl Ledger {
@@ -253,6 +257,8 @@ pub(super) fn erase(db: &Connection, erasure: &Erasure) -> rusqlite::Result<()> 
         let sql = "UPDATE datasets SET quarantined = max(quarantined - ?2, 0) WHERE version = ?1";
         db.execute(sql, params![version.0, signed(*rows)])?;
     }
+    // It is made again, without the rows that are gone.
+    db.execute("DELETE FROM meta WHERE key = ?1", [REFERENCE_KEY])?;
     for (table, column) in TEXTS {
         take_out_of(db, table, column, &erasure.values)?;
     }

@@ -5,6 +5,7 @@
 //! | 1 | bases and segments of data sets; names of files escaped |
 //! | 2 | nothing: what was fetched from sources is new |
 //! | 3 | nothing: nobody was erased before |
+//! | 4 | nothing: findings and what was asked of releases were not recorded; lines of decisions come from their details |
 //!
 //! Not for the present tables: see [`super`].
 
@@ -70,6 +71,25 @@ CREATE TABLE erasures (
     why TEXT NOT NULL, counts TEXT NOT NULL) STRICT;
 ";
 
+/// What format 5 has and format 4 lacks.
+const ADDED_BY_5: &str = "
+CREATE TABLE findings (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, severity TEXT NOT NULL,
+    text TEXT NOT NULL, step TEXT NOT NULL, first_run TEXT NOT NULL, last_run TEXT NOT NULL,
+    first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, ended TEXT) STRICT;
+CREATE UNIQUE INDEX open_findings ON findings (kind, subject) WHERE ended IS NULL;
+CREATE TABLE asked (
+    release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
+    record TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (release, first_day, end_day)) STRICT;
+CREATE INDEX runs_by_run ON runs (run_id);
+CREATE INDEX runs_by_outcome ON runs (outcome);
+CREATE INDEX decisions_by_outcome ON decisions (outcome);
+ALTER TABLE decisions ADD COLUMN headline TEXT;
+ALTER TABLE scores ADD COLUMN thresholds TEXT;
+CREATE INDEX scores_by_artifact ON scores (artifact);
+";
+
 /// Migrates an older ledger to the present format.
 pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     let from = super::format(db)?;
@@ -81,7 +101,10 @@ pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     if from < 3 {
         db.execute_batch(ADDED_BY_3)?;
     }
-    db.execute_batch(ADDED_BY_4)?;
+    if from < 4 {
+        db.execute_batch(ADDED_BY_4)?;
+    }
+    db.execute_batch(ADDED_BY_5)?;
     db.execute_batch(&format!("PRAGMA user_version = {FORMAT_VERSION}"))
 }
 
@@ -202,6 +225,9 @@ mod tests {
     /// Written by the last program of format 3: an ingestion of two files.
     const SAMPLE_3: &[u8] = include_bytes!("../../tests/fixtures/ledger_v3.sqlite");
 
+    /// Written by the last program of format 4: an ingestion of two files.
+    const SAMPLE_4: &[u8] = include_bytes!("../../tests/fixtures/ledger_v4.sqlite");
+
     fn sample() -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.sqlite");
@@ -266,6 +292,24 @@ mod tests {
             assert!(
                 ledger.tombstones().unwrap().is_empty() && ledger.erasures().unwrap().is_empty()
             );
+        }
+    }
+
+    #[test]
+    fn a_ledger_of_format_4_gets_the_tables_of_format_5() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        fs::write(&path, SAMPLE_4).unwrap();
+        let read = Ledger::open_to_read(&path).unwrap().unwrap();
+        assert!(fs::read(&path).unwrap() == SAMPLE_4, "a reader changed it");
+        let ledger = Ledger::open(&path, &Disk::default()).unwrap();
+        let new = Connection::open_in_memory().unwrap();
+        new.execute_batch(TABLES).unwrap();
+        assert_eq!(shape(&ledger.connection), shape(&new));
+        for ledger in [&read, &ledger] {
+            assert_eq!(ledger.datasets().unwrap().len(), 1);
+            assert_eq!(ledger.files().unwrap().len(), 2);
+            assert!(ledger.open_findings().unwrap().is_empty());
         }
     }
 

@@ -5,17 +5,20 @@
 //! set version has one record. Every commit is announced to the [`Disk`], like every write of a
 //! file. Not for the text files that people read: see [`projections`].
 
+mod asked;
 mod datasets;
 mod decisions;
 mod deployments;
 mod discarded;
 mod expectations;
+mod findings;
 pub mod forgotten;
 mod holdouts;
 mod identity;
 mod landed;
 mod migrate;
 mod models;
+mod paged;
 pub mod projections;
 mod runs;
 mod segments;
@@ -28,15 +31,17 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
-pub use decisions::DecisionRecord;
+pub use decisions::{Challenger, DecisionLine, DecisionRecord, Headline};
 pub use deployments::{Action, Deployment, Removed};
 pub use discarded::Discarded;
 pub use expectations::{Arrival, SourceState};
+pub use findings::{FindingFilter, FindingRecord, Observed};
 pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedAfter, Redaction};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
-pub use models::ModelRecord;
-pub use runs::{Intent, RunRecord};
+pub use models::{Counts, ModelRecord, ThresholdCounts};
+pub use paged::{DecisionSummary, PAGE_SIZE, Paged, RunSummary, RunsWanted};
+pub use runs::{Intent, RunEnd, RunRecord};
 pub use segments::Segment;
 
 use crate::ids::RunId;
@@ -44,7 +49,7 @@ use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`; [`migrate`] handles older ones.
-const FORMAT_VERSION: i64 = 4;
+const FORMAT_VERSION: i64 = 5;
 /// SQLite's `application_id`: "MLOP".
 const APPLICATION_ID: i64 = 0x4d4c_4f50;
 
@@ -57,6 +62,8 @@ CREATE TABLE runs (
     ended TEXT, seconds REAL, outcome TEXT, detail TEXT, tool_version TEXT NOT NULL,
     host TEXT NOT NULL) STRICT;
 CREATE INDEX runs_by_step ON runs (step);
+CREATE INDEX runs_by_run ON runs (run_id);
+CREATE INDEX runs_by_outcome ON runs (outcome);
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, payload TEXT NOT NULL) STRICT;
 CREATE TABLE datasets (
@@ -88,14 +95,16 @@ CREATE TABLE holdouts (
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, dataset INTEGER NOT NULL,
     outcome TEXT NOT NULL, f1 REAL, decision TEXT NOT NULL, recorded TEXT NOT NULL,
-    release TEXT, matrix TEXT) STRICT;
+    release TEXT, matrix TEXT, headline TEXT) STRICT;
 CREATE INDEX decisions_by_run ON decisions (run_id);
+CREATE INDEX decisions_by_outcome ON decisions (outcome);
 CREATE TABLE models (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL,
     dataset INTEGER NOT NULL, rows INTEGER NOT NULL, recorded TEXT NOT NULL) STRICT;
 CREATE TABLE scores (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL, f1 REAL NOT NULL,
-    score TEXT NOT NULL, recorded TEXT NOT NULL) STRICT;
+    score TEXT NOT NULL, recorded TEXT NOT NULL, thresholds TEXT) STRICT;
+CREATE INDEX scores_by_artifact ON scores (artifact);
 CREATE TABLE deployments (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL,
     release TEXT NOT NULL, previous TEXT, f1 REAL, dataset INTEGER NOT NULL,
@@ -122,6 +131,15 @@ CREATE TABLE tombstones (
 CREATE TABLE erasures (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, recorded TEXT NOT NULL, who TEXT NOT NULL,
     why TEXT NOT NULL, counts TEXT NOT NULL) STRICT;
+CREATE TABLE findings (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, severity TEXT NOT NULL,
+    text TEXT NOT NULL, step TEXT NOT NULL, first_run TEXT NOT NULL, last_run TEXT NOT NULL,
+    first_seen TEXT NOT NULL, last_seen TEXT NOT NULL, ended TEXT) STRICT;
+CREATE UNIQUE INDEX open_findings ON findings (kind, subject) WHERE ended IS NULL;
+CREATE TABLE asked (
+    release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
+    record TEXT NOT NULL, recorded TEXT NOT NULL,
+    PRIMARY KEY (release, first_day, end_day)) STRICT;
 ";
 
 /// An open ledger.
@@ -422,6 +440,7 @@ mod tests {
             release: None,
             decision: "{}".to_owned(),
             recorded: "2033".to_owned(),
+            headline: None,
         };
         let error = ledger.record_decision(&decision).unwrap_err();
         assert!(matches!(error.kind(), crate::ErrorKind::Locked(_)), "{error}");

@@ -2,10 +2,10 @@
 //!
 //! Not for what went live: see `deployments`.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, from_text, signed, unsigned};
+use super::{Ledger, from_text, signed, to_json, unsigned};
 use crate::Result;
 use crate::ids::{DatasetVersion, RunId};
 use crate::platform::digest::Digest;
@@ -23,6 +23,21 @@ pub struct ModelRecord {
     /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
 }
+
+/// What a scored model predicts at other thresholds, on the rows that it was scored on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdCounts {
+    /// Number of positives.
+    pub positives: u64,
+    /// Number of negatives.
+    pub negatives: u64,
+    /// By descending threshold.
+    pub at: Vec<Counts>,
+}
+
+/// A threshold with the rows above it: itself, true positives, false positives.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Counts(pub f64, pub u64, pub u64);
 
 impl Ledger {
     /// Records a model.
@@ -60,22 +75,36 @@ impl Ledger {
         })
     }
 
-    /// Records a score: its F1 and its whole `score.json`.
+    /// Records a score: its F1, its whole `score.json`, and the counts at other thresholds.
     pub fn record_score(
         &mut self,
         run_id: &RunId,
         artifact: Digest,
-        f1: f64,
-        score: &str,
+        (f1, score): (f64, &str),
+        thresholds: &ThresholdCounts,
         now: &str,
     ) -> Result<()> {
         self.transaction(|db| {
             db.execute(
-                "INSERT INTO scores (run_id, artifact, f1, score, recorded)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![run_id, artifact.to_string(), f1, score, now],
+                "INSERT INTO scores (run_id, artifact, f1, score, recorded, thresholds)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![run_id, artifact.to_string(), f1, score, now, to_json(thresholds)?],
             )
             .map(drop)
         })
+    }
+
+    /// The counts at other thresholds of the newest score of `artifact`, and when it was recorded; `None` if
+    /// it was scored by an earlier version, or never.
+    pub fn threshold_counts(&self, artifact: Digest) -> Result<Option<(ThresholdCounts, String)>> {
+        let found: Option<(String, String)> = self.query(|db| {
+            let sql = "SELECT thresholds, recorded FROM scores
+                       WHERE artifact = ?1 AND thresholds IS NOT NULL ORDER BY id DESC LIMIT 1";
+            db.query_row(sql, [artifact.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })?;
+        let Some((text, recorded)) = found else { return Ok(None) };
+        let counts = serde_json::from_str(&text).map_err(|e| self.damaged("thresholds", &e))?;
+        Ok(Some((counts, recorded)))
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Deployment, Ledger, Redaction, Removed, from_json, from_text, to_json};
+use super::{Deployment, Ledger, Observed, Redaction, Removed, from_json, from_text, to_json};
 use crate::Result;
 use crate::ids::{DatasetVersion, ReleaseId, RunId, RunOutcome, Step};
 use crate::platform::digest::Digest;
@@ -38,6 +38,21 @@ impl RunRecord {
         let done = self.outcome.is_some_and(|outcome| outcome != RunOutcome::Failed);
         self.detail.as_deref().filter(|_| done).and_then(|text| serde_json::from_str(text).ok())
     }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy)]
+pub struct RunEnd<'a> {
+    /// When it ended, RFC 3339, UTC.
+    pub at: &'a str,
+    /// The duration in seconds.
+    pub seconds: f64,
+    /// The outcome.
+    pub outcome: RunOutcome,
+    /// The step's report, or the error.
+    pub detail: &'a str,
+    /// What it found.
+    pub findings: &'a [Observed],
 }
 
 /// A planned change of files, recorded before it is made.
@@ -96,20 +111,15 @@ impl Ledger {
         })
     }
 
-    /// Records how step number `id` ended.
-    pub fn end_run(
-        &mut self,
-        id: i64,
-        ended: &str,
-        seconds: f64,
-        outcome: RunOutcome,
-        detail: &str,
-    ) -> Result<()> {
+    /// Records how step number `id` ended, and what it found.
+    pub fn end_run(&mut self, id: i64, end: &RunEnd<'_>) -> Result<()> {
+        let RunEnd { at, seconds, outcome, detail, findings } = end;
         self.transaction(|db| {
+            super::findings::record(db, id, at, findings, *outcome != RunOutcome::Failed)?;
             db.execute(
                 "UPDATE runs SET ended = ?2, seconds = ?3, outcome = ?4, detail = ?5
                  WHERE id = ?1",
-                params![id, ended, seconds, outcome.as_str(), detail],
+                params![id, at, seconds, outcome.as_str(), detail],
             )
             .map(drop)
         })

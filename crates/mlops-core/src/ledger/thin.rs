@@ -22,6 +22,9 @@ const TEST_SETS: u32 = 20;
 /// Runs without news before ?1 that another one of the same step and day represents.
 const REPEATED: &str = "outcome = 'nothing to do' AND started < ?1 AND id NOT IN
     (SELECT max(id) FROM runs WHERE outcome = 'nothing to do' GROUP BY step, substr(started, 1, 10))";
+/// Findings that ended before ?1 and are not the last ones of their day.
+const REPEATED_FINDINGS: &str = "ended < ?1 AND id NOT IN (SELECT max(id) FROM findings
+    WHERE ended IS NOT NULL GROUP BY kind, subject, substr(ended, 1, 10))";
 /// The last run of each step.
 const LAST_RUNS: &str = "SELECT max(id) FROM runs GROUP BY step";
 /// Decisions before ?1 whose details are removed: not the newest, and none that promoted a release.
@@ -51,11 +54,13 @@ impl Ledger {
         let recent = rfc3339(now - Duration::days(EACH_RUN_DAYS));
         let before = keep_days.and_then(|days| days_before(now, days));
         self.transaction(|db| {
-            db.execute(&format!("DELETE FROM runs WHERE {REPEATED}"), [recent])?;
+            db.execute(&format!("DELETE FROM runs WHERE {REPEATED}"), [&recent])?;
+            db.execute(&format!("DELETE FROM findings WHERE {REPEATED_FINDINGS}"), [&recent])?;
             if let Some(before) = before {
                 let old =
                     format!("DELETE FROM runs WHERE started < ?1 AND id NOT IN ({LAST_RUNS})");
                 db.execute(&old, [&before])?;
+                db.execute("DELETE FROM findings WHERE ended < ?1", [&before])?;
                 let decisions = format!("UPDATE decisions SET decision = '' WHERE {OLD_DECISIONS}");
                 db.execute(&decisions, [&before])?;
                 db.execute(
@@ -86,10 +91,11 @@ fn days_before(now: DateTime<Utc>, days: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DecisionRecord, RunRecord};
+    use super::super::{DecisionRecord, FindingFilter, Observed, RunEnd, RunRecord};
     use super::*;
     use crate::ids::DecisionOutcome::{self, NoDrift, Promoted, Refused};
-    use crate::ids::{DatasetVersion, RunOutcome, Step};
+    use crate::ids::{DatasetVersion, FindingKind, RunOutcome, Severity, Step};
+    use chrono::Timelike as _;
 
     fn run(ledger: &mut Ledger, at: DateTime<Utc>, outcome: RunOutcome) {
         let record = RunRecord {
@@ -104,7 +110,17 @@ mod tests {
             host: String::new(),
         };
         let id = ledger.begin_run(&record).unwrap();
-        ledger.end_run(id, &rfc3339(at), 1.0, outcome, "{}").unwrap();
+        // It comes and goes.
+        let found = [Observed {
+            kind: FindingKind::Data,
+            subject: String::new(),
+            severity: Severity::Warning,
+            text: String::new(),
+        }];
+        let findings = if at.hour() % 4 == 0 { &found[..] } else { &[] };
+        let at = rfc3339(at);
+        let end = RunEnd { at: &at, seconds: 1.0, outcome, detail: "{}", findings };
+        ledger.end_run(id, &end).unwrap();
     }
 
     fn decide(ledger: &mut Ledger, at: DateTime<Utc>, outcome: DecisionOutcome) {
@@ -117,6 +133,7 @@ mod tests {
             release: None,
             decision: "{\"much\": \"of it\"}".to_owned(),
             recorded: rfc3339(at),
+            headline: None,
         };
         ledger.record_decision(&decision).unwrap();
     }
@@ -151,6 +168,8 @@ mod tests {
         }
         // Three days in full, one of every other day, and the weekly ones.
         assert!(most <= 3 * 12 + 90 + 90 / 7 + 15, "{most}");
+        let findings = ledger.count_findings(&FindingFilter::default()).unwrap();
+        assert!((90..3 * 6 + 90 + 3).contains(&findings), "{findings}");
         assert!(
             ledger.previous_run_completed(Step::FullProcess, &RunId::named("present")).unwrap()
         );

@@ -11,7 +11,7 @@ use bincode::{Decode, Encode};
 use super::tuned::StoredTuned;
 use super::{
     AgeAt, Bins, CategoricalFeature, DateFeature, Encoder, Model, NumericFeature, Shape,
-    TrainingData,
+    TrainedWindow, TrainingData,
 };
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::choices::{MissingPolicy, Pooling};
@@ -114,6 +114,7 @@ struct AddedIn3 {
     /// Columns of dates.
     dates: Vec<DateFeature>,
     date_pattern: Option<String>,
+    window: Option<TrainedWindow>,
 }
 
 impl AddedIn3 {
@@ -121,7 +122,7 @@ impl AddedIn3 {
     fn nothing(numeric: usize, categorical: usize) -> Self {
         let (shapes, bins) = (vec![Shape::Line; numeric], vec![None; categorical]);
         let (tuned, dates) = (StoredTuned::default(), Vec::new());
-        Self { tuned, shapes, bins, scale: None, dates, date_pattern: None }
+        Self { tuned, shapes, bins, scale: None, dates, date_pattern: None, window: None }
     }
 
     fn of(model: &Model) -> Self {
@@ -134,6 +135,7 @@ impl AddedIn3 {
             dates: model.encoder.dates.clone(),
             // Without dates, no pattern is of use.
             date_pattern: model.date_pattern.clone().filter(|_| !model.encoder.dates.is_empty()),
+            window: model.window.clone(),
         }
     }
 }
@@ -268,7 +270,8 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Model> {
     if used + HEAD + DIGEST != bytes.len() {
         return Err(bad("bytes follow its content: train again".to_owned()));
     }
-    if !added_in_3.tuned.is_finite() {
+    let sound = added_in_3.window.as_ref().is_none_or(TrainedWindow::is_sound);
+    if !added_in_3.tuned.is_finite() || !sound {
         return Err(bad("it contains numbers that no training produces: train again".to_owned()));
     }
     let model = payload.into_model(added, added_in_3);
@@ -351,6 +354,7 @@ impl Payload {
             threshold: self.threshold,
             seed: self.seed,
             pooling: added.pooling,
+            window: added_in_3.window.as_ref().map(|window| window.window),
             ..Training::default()
         };
         let tuned = added_in_3.tuned.restored(&mut training);
@@ -371,6 +375,7 @@ impl Payload {
             },
             training,
             tuned,
+            window: added_in_3.window,
             data: TrainingData {
                 version: DatasetVersion(self.data_version),
                 sha256: self.data_sha256.into(),

@@ -6,10 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::scorecard::{AttributeColumn, Points, Scorecard, attributes};
-use super::{Explainer, Model, ReferenceRow, Shape, TrainingData, class_weight_name, solver_name};
+use super::{
+    Explainer, Model, ReferenceRow, Shape, TrainedWindow, TrainingData, class_weight_name,
+    solver_name,
+};
 use crate::config::Scale;
 use crate::evaluation::cutoff::Cutoff;
 use crate::evaluation::leak::Leak;
+use crate::evaluation::window::WindowChoice;
 use crate::model::fit::{CrossCheck, PenaltyGrid};
 use crate::platform::digest::Digest;
 use crate::table::date::spell;
@@ -84,6 +88,13 @@ pub struct Card {
     /// How C was chosen, with every value that was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub penalty_grid: Option<PenaltyGrid>,
+    /// The part of the data set that the model was trained on, where it is not all rows with the same
+    /// weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<TrainedWindow>,
+    /// The windows that were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_choice: Option<WindowChoice>,
     /// The data that the model was trained on.
     pub training_data: TrainingData,
 }
@@ -179,6 +190,8 @@ impl Card {
             prior_shift: Some(tuned.prior_shift).filter(|shift| shift.abs() > 0.0),
             threshold_choice: tuned.cutoff.clone(),
             penalty_grid: tuned.grid.clone(),
+            window: model.window.clone(),
+            window_choice: None,
             training_data: data.clone(),
         }
     }

@@ -12,6 +12,7 @@
 //! | [`Explainer`] | `contribution`: what each column added to a prediction |
 //! | [`Golden`] | `golden`: predictions by the plain formula, which verify the fast ones |
 //! | [`Tuned`] | `tuned`: what training chose besides the coefficients |
+//! | [`TrainedWindow`] | `window`: the part of the data set that a model was trained on |
 //! | `Card` | `card`: the readable `model.json` |
 //! | the file | `artifact`: serialisation |
 //!
@@ -34,6 +35,7 @@ pub mod scorecard;
 mod shapes;
 mod spline;
 mod tuned;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,7 @@ pub use predict::{Prediction, Predictions, Predictor};
 pub use scorecard::Scorecard;
 pub use spline::Spline;
 pub use tuned::Tuned;
+pub use window::TrainedWindow;
 
 use crate::config::choices::{ClassWeight, Solver};
 use crate::config::{NumberFormat, Scale, Training};
@@ -98,6 +101,8 @@ pub struct Model {
     pub scale: Option<Scale>,
     /// What training chose from the data; `fitted`, `training` and this agree.
     pub tuned: Tuned,
+    /// The part of the data set that it was trained on; `None` for all rows with the same weight.
+    pub window: Option<TrainedWindow>,
     /// The data that it was trained on.
     pub data: TrainingData,
 }

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::line::BEGINNING;
 use crate::{Error, Result};
@@ -59,6 +59,12 @@ fn parts(name: &str) -> Option<(u32, &str)> {
 /// The instance to which a file called `name` would belong.
 pub fn instance_of(name: &str) -> Option<u32> {
     parts(name).map(|(instance, _)| instance)
+}
+
+/// The day on which the file called `name` was begun, in UTC.
+pub fn began(name: &str) -> Option<NaiveDate> {
+    let (_, stamp) = parts(name)?;
+    NaiveDate::parse_from_str(stamp.get(..8)?, "%Y%m%d").ok()
 }
 
 /// All files of the log in `folder`, the oldest first; none if there is no such folder.
@@ -128,6 +134,7 @@ mod tests {
         let at = DateTime::from_timestamp_micros(1_795_930_945_000_001).unwrap_or_default();
         for instance in [1, 2, RECORDER] {
             assert_eq!(instance_of(&name(instance, at)), Some(instance));
+            assert_eq!(began(&name(instance, at)), Some(at.date_naive()));
         }
     }
 

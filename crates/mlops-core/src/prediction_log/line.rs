@@ -24,6 +24,15 @@ use crate::table::{Table, TextColumn, date};
 /// The beginning of every line.
 pub const BEGINNING: &[u8; 13] = b"{\"recorded\":\"";
 
+/// The labels as they stand in lines, and whether they are numbers, which they are if both look like
+/// whole ones.
+pub fn labels_as_json(labels: [&str; 2]) -> ([String; 2], bool) {
+    let number = |text: &str| text.parse::<i64>().is_ok_and(|n| n.to_string() == text);
+    let numbers = labels.iter().all(|text| number(text));
+    let json = |text: &str| if numbers { text.to_owned() } else { Value::from(text).to_string() };
+    (labels.map(json), numbers)
+}
+
 /// Writes the lines of one release.
 #[derive(Debug, Clone)]
 pub struct LineWriter {

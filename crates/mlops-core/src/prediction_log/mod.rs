@@ -6,6 +6,7 @@
 
 pub mod files;
 pub mod line;
+pub mod lookup;
 pub mod reader;
 
 pub use files::LogFile;

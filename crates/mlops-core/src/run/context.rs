@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::config::choices::RecordChanges;
-use crate::ids::{RunId, RunOutcome, Step};
-use crate::ledger::{Ledger, RunRecord};
+use crate::ids::{FindingKind, RunId, RunOutcome, Step};
+use crate::ledger::{Ledger, Observed, RunEnd, RunRecord};
 use crate::platform::clock::{Clock, rfc3339};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
@@ -71,6 +71,11 @@ pub trait Report: Serialize + std::fmt::Display {
     /// What somebody who does not read the report should know. `Display` does not repeat it.
     fn findings(&self) -> Vec<Finding> {
         Vec::new()
+    }
+
+    /// What this step found itself, for the history of findings.
+    fn discovered(&self) -> Vec<Finding> {
+        self.findings()
     }
 
     /// Whether the work was done but needs a person, which has an exit code of its own.
@@ -314,13 +319,21 @@ impl Context {
         let id = workspace.ledger.begin_run(&record)?;
         self.tell(step, Stage::Begins);
         let result = work(workspace).and_then(|report| Ok((detail(&report)?, report)));
-        let (outcome, detail) = match &result {
-            Ok((detail, report)) if report.changed() => (RunOutcome::Done, detail.clone()),
-            Ok((detail, _)) => (RunOutcome::NothingToDo, detail.clone()),
-            Err(error) => (RunOutcome::Failed, error.to_string()),
+        let (outcome, detail, findings) = match &result {
+            Ok((detail, report)) => {
+                let changed = report.changed();
+                let outcome = if changed { RunOutcome::Done } else { RunOutcome::NothingToDo };
+                (outcome, detail.clone(), observed(&report.discovered()))
+            }
+            Err(error) => {
+                let why = error.to_string();
+                (RunOutcome::Failed, why.clone(), failed(step, &why))
+            }
         };
         let seconds = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
-        let ended = workspace.ledger.end_run(id, &self.now(), seconds, outcome, &detail);
+        let (at, findings) = (self.now(), &findings);
+        let end = RunEnd { at: &at, seconds, outcome, detail: &detail, findings };
+        let ended = workspace.ledger.end_run(id, &end);
         match &result {
             Ok((_, report)) if self.config.lineage.is_wanted() => {
                 self.tell(step, Stage::Ends(&report.lineage(&self.config)));
@@ -344,6 +357,31 @@ impl Context {
             let job = Job { config: &self.config, run, step, version, host };
             self.events.tell(&self.disk, job, stage, &self.now());
         }
+    }
+}
+
+/// Findings in the form of the history: one for each subject.
+fn observed(findings: &[Finding]) -> Vec<Observed> {
+    let mut all = Vec::new();
+    for Finding { kind, subjects, severity, text } in findings {
+        let (none, text) = ([String::new()], text::bounded(text.clone()));
+        let subjects = if subjects.is_empty() { &none } else { &subjects[..] };
+        all.extend(subjects.iter().map(|subject| Observed {
+            kind: *kind,
+            subject: text::bounded(subject.clone()),
+            severity: *severity,
+            text: text.clone(),
+        }));
+    }
+    all
+}
+
+/// That a run stopped with an error. Who asked for a single step was told why it failed; what nobody watches goes
+/// into the history.
+fn failed(step: Step, why: &str) -> Vec<Observed> {
+    match step {
+        Step::FullProcess => observed(&[Finding::failed(FindingKind::RunFailed, why)]),
+        _ => Vec::new(),
     }
 }
 

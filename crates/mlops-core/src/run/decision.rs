@@ -10,11 +10,15 @@ use crate::config::INPUT;
 use crate::drift::{DataDrift, ModelDrift};
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::Interval;
+use crate::evaluation::window::WindowChoice;
 use crate::expect::Breach;
-use crate::ids::{DatasetVersion, DecisionOutcome, Form, ReleaseId, RunId, Step};
+use crate::ids::{
+    DatasetVersion, DecisionOutcome, FindingKind, Form, ReleaseId, RunId, Severity, Step,
+};
 use crate::ledger::HoldoutRecord;
 use crate::platform::digest::Digest;
-use crate::run::attention::Finding;
+use crate::run::asked::{AskedWindow, Replay};
+use crate::run::attention::{self, Finding, Remark};
 use crate::run::context::Report;
 use crate::text;
 
@@ -48,6 +52,15 @@ pub struct Decision {
     pub drift: Option<ModelDrift>,
     /// New rows against the training rows, column by column; for information only.
     pub data_drift: Option<DataDrift>,
+    /// The windows of the training rows that were compared for the new model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowChoice>,
+    /// What the live release was asked for, by the log of predictions; for information only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<AskedWindow>>,
+    /// What the new model would have answered to that; for information only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// The new model.
     pub retrained: Option<Retrained>,
     /// The comparison of champion and challenger.
@@ -120,7 +133,7 @@ pub enum Concern {
     /// Files that were refused in earlier runs are still there.
     RefusedData {
         /// Each file with the reason; only some if there are many.
-        files: Vec<String>,
+        files: Vec<Remark>,
     },
     /// New rows are overdue.
     OverdueData {
@@ -169,6 +182,34 @@ impl Concern {
     }
 }
 
+fn joined(remarks: &[Remark]) -> String {
+    remarks.iter().map(|remark| &*remark.text).collect::<Vec<_>>().join("; ")
+}
+
+impl Concern {
+    fn as_finding(&self) -> Finding {
+        let (kind, subjects) = match self {
+            Self::BelowConstant { .. } => (FindingKind::BelowConstant, Vec::new()),
+            Self::NoBetterModel { .. } => (FindingKind::DriftWithoutBetterModel, Vec::new()),
+            Self::NothingLive { .. } => (FindingKind::NothingLive, Vec::new()),
+            Self::OneClass { .. } => (FindingKind::OneClass, Vec::new()),
+            Self::Unanswered { .. } => (FindingKind::UnansweredRows, Vec::new()),
+            Self::RefusedData { files } => {
+                let kind = files.first().map_or(FindingKind::RefusedFile, |file| file.kind);
+                let one = files.iter().all(|file| file.kind == kind);
+                let named = files.iter().map(|file| file.subject.clone());
+                let kind = if one { kind } else { FindingKind::RefusedFile };
+                (kind, named.filter(|name| !name.is_empty()).collect())
+            }
+            Self::OverdueData { .. } => (FindingKind::DataOverdue, Vec::new()),
+            Self::Overdue { source, .. } => (FindingKind::SourceOverdue, vec![source.clone()]),
+            Self::ErasedPeople { .. } => (FindingKind::ErasedPeople, Vec::new()),
+            Self::TableBehind { .. } => (FindingKind::TableBehind, Vec::new()),
+        };
+        Finding::person(kind, self.to_string()).about(subjects)
+    }
+}
+
 impl fmt::Display for Concern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -211,7 +252,7 @@ impl fmt::Display for Concern {
             Self::RefusedData { files } => write!(
                 f,
                 "refused files are waiting to be corrected or moved away: {}",
-                text::bounded(files.join("; "))
+                text::bounded(joined(files))
             ),
             Self::OverdueData { since, hours, limit, folder } => write!(
                 f,
@@ -267,10 +308,10 @@ pub struct DataSeen {
     /// The number of their duplicates, which were dropped.
     pub duplicates: u64,
     /// Warnings of ingestion.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Remark>,
     /// Files that were refused in this run, with reasons.
     #[serde(default)]
-    pub failures: Vec<String>,
+    pub failures: Vec<Remark>,
     /// A file failed that had not failed before.
     pub new_failures: bool,
 }
@@ -332,16 +373,48 @@ impl Report for Decision {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let failures = self.data.failures.iter().map(Finding::failed);
-        let warnings = self.data.warnings.iter().map(Finding::warning);
-        failures
-            .chain(warnings)
-            .chain(self.concerns.iter().map(|c| Finding::person(c.to_string())))
+        attention::findings(&self.data.failures, Severity::Failed)
+            .chain(attention::findings(&self.data.warnings, Severity::Warning))
+            .chain(self.concerns.iter().map(Concern::as_finding))
             .collect()
     }
 }
 
 impl Decision {
+    /// Writes the sentence on the data.
+    fn write_data(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = &self.data;
+        match (data.version, data.new_rows) {
+            (None, _) => writeln!(f, "Data: none in {} yet.", data.folder),
+            (Some(version), 0) => {
+                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)
+            }
+            (Some(version), new) => writeln!(
+                f,
+                "Data: {} from {}; {} dropped, {} quarantined; now {}.",
+                text::plural(new, "new row"),
+                text::names(&data.files),
+                text::plural(data.duplicates, "duplicate"),
+                text::count(data.quarantined),
+                version.name(data.form)
+            ),
+        }
+    }
+
+    /// The drift of a model that stays live, and of its data.
+    pub fn drifts(&self) -> Vec<Finding> {
+        if self.outcome == DecisionOutcome::Promoted {
+            return Vec::new();
+        }
+        let model = self.drift.as_ref().filter(|drift| drift.drifted == Some(true));
+        let model = model.map(|drift| Finding::warning(FindingKind::ModelDrift, &drift.reason));
+        let data = self.data_drift.iter().flat_map(|data| &data.columns).filter(|c| c.drifted);
+        let data = data.map(|column| {
+            Finding::warning(FindingKind::DataDrift, &column.explanation).about([&column.column])
+        });
+        model.into_iter().chain(data).collect()
+    }
+
     /// Writes the sentences on drift.
     fn write_drift(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(drift) = &self.drift {
@@ -368,13 +441,38 @@ impl Decision {
                 writeln!(f, "  {}", column.explanation)?;
             }
         }
+        if let Some(asked) = &self.asked {
+            write!(f, "Asked {asked}")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the sentences on champion and challenger.
+    fn write_contest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gate) = &self.gate {
+            let compared = gate.compared();
+            writeln!(
+                f,
+                "Gate: {} of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference \
+                 {:+.4} ({:+.3} to {:+.3}).",
+                compared.metric.words(),
+                compared.champion,
+                compared.challenger,
+                text::count(gate.n),
+                gate.difference,
+                gate.interval.low,
+                gate.interval.high
+            )?;
+        }
+        if let Some(replay) = &self.replay {
+            write!(f, "{replay}")?;
+        }
         Ok(())
     }
 }
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let data = &self.data;
         let dry = if self.dry_run { " (dry run: nothing was written)" } else { "" };
         writeln!(f, "Run {} of {}{dry}", self.run_id, self.recorded)?;
         match &self.live {
@@ -387,21 +485,7 @@ impl fmt::Display for Decision {
             )?,
             None => writeln!(f, "No model was live when it began.")?,
         }
-        match (data.version, data.new_rows) {
-            (None, _) => writeln!(f, "Data: none in {} yet.", data.folder)?,
-            (Some(version), 0) => {
-                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)?;
-            }
-            (Some(version), new) => writeln!(
-                f,
-                "Data: {} from {}; {} dropped, {} quarantined; now {}.",
-                text::plural(new, "new row"),
-                text::names(&data.files),
-                text::plural(data.duplicates, "duplicate"),
-                text::count(data.quarantined),
-                version.name(data.form)
-            )?,
-        }
+        self.write_data(f)?;
         if let Some(holdout) = &self.holdout {
             writeln!(
                 f,
@@ -422,6 +506,9 @@ impl fmt::Display for Decision {
             }
         }
         self.write_drift(f)?;
+        if let Some(window) = &self.window {
+            write!(f, "{window}")?;
+        }
         if let Some(new) = &self.retrained {
             writeln!(
                 f,
@@ -439,21 +526,7 @@ impl fmt::Display for Decision {
                 writeln!(f, "  {note}.")?;
             }
         }
-        if let Some(gate) = &self.gate {
-            let compared = gate.compared();
-            writeln!(
-                f,
-                "Gate: {} of the champion {:.4}, of the challenger {:.4} on the same {} rows; difference \
-                 {:+.4} ({:+.3} to {:+.3}).",
-                compared.metric.words(),
-                compared.champion,
-                compared.challenger,
-                text::count(gate.n),
-                gate.difference,
-                gate.interval.low,
-                gate.interval.high
-            )?;
-        }
+        self.write_contest(f)?;
         let forced = if self.forced { " (forced)" } else { "" };
         match self.outcome {
             DecisionOutcome::NothingNew => writeln!(f, "Nothing to do: {}.", self.reason),

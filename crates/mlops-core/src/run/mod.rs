@@ -2,6 +2,7 @@
 //!
 //! Not for the use cases themselves: see [`crate::stage`].
 
+pub mod asked;
 pub mod attention;
 pub mod context;
 pub mod decision;

@@ -15,10 +15,11 @@ use crate::dataset::builder::Ingest;
 use crate::dataset::counts::FileRead;
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, FindingKind};
 use crate::ledger::projections::{ADOPTED_KEY, INGESTED_FILES, names_in};
 use crate::ledger::{FileRecord, FileStatus};
 use crate::platform::files;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::text;
 use crate::{Error, Result};
@@ -152,20 +153,19 @@ fn sources(
                     }
                     FileOutcome::Known => "its content is known".to_owned(),
                 };
-                report.warnings.push(format!(
-                    "{} is left to the next ingestion: {why}",
-                    candidate.path.display()
-                ));
+                let words =
+                    format!("{} is left to the next ingestion: {why}", candidate.path.display());
+                report.warnings.push(Remark::on(FindingKind::Data, &candidate.name, words));
             }
         }
     }
     if !missing.is_empty() {
-        report.warnings.push(format!(
+        report.warnings.push(Remark::new(FindingKind::Data, format!(
             "{INGESTED_FILES} names {} not there any more ({}): whether {THEIRS} has all rows of \
              it cannot be seen",
             text::plural(missing.len() as u64, "file"),
             text::names(&missing)
-        ));
+        )));
     }
     Ok(())
 }

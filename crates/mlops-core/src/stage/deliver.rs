@@ -16,10 +16,11 @@ use crate::config::{OutputMode, OutputTable};
 use crate::csv::canonical_cells::CanonicalCells;
 use crate::csv::reader::RowReader;
 use crate::destination::{Destination, Version};
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, FindingKind};
 use crate::ledger::DatasetRecord;
 use crate::platform::digest::Digest;
 use crate::platform::disk::DiskStep;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::source::Around;
 use crate::stage::ingest::identity;
@@ -37,7 +38,7 @@ pub(super) struct Delivered {
     /// Why the table does not have the newest version, if it does not.
     pub(super) behind: Option<String>,
     /// What somebody should know.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Remark>,
 }
 
 /// A delivery, as the ledger remembers it.
@@ -106,12 +107,12 @@ fn bring(
         delivered.versions.push(dataset.version);
     }
     if !left_out.is_empty() {
-        delivered.warnings.push(format!(
+        delivered.warnings.push(Remark::on(FindingKind::TableBehind, &table.table, format!(
             "the table \"{}\" was behind and will never have {}: their files are gone, or have other \
              columns than \"schema\"",
             text::name(&table.table),
             text::names(&left_out)
-        ));
+        )));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::evaluation::reasons::Reasons;
-use crate::ids::{DatasetVersion, ReleaseId, Step};
+use crate::ids::{DatasetVersion, FindingKind, ReleaseId, Severity, Step};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
@@ -18,7 +18,7 @@ use crate::platform::digest::Digest;
 use crate::release::{
     ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, Release, SCORE, parse,
 };
-use crate::run::attention::Finding;
+use crate::run::attention::{self, Finding};
 use crate::run::context::{Context, Report, Workspace};
 use crate::{Error, Result, text};
 
@@ -60,9 +60,10 @@ impl Report for Deployed {
 
     fn findings(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> =
-            self.removed.warnings.iter().map(Finding::warning).collect();
+            attention::findings(&self.removed.warnings, Severity::Warning).collect();
         if !self.beats_constant {
             findings.push(Finding::warning(
+                FindingKind::BelowConstant,
                 "this model does not beat the best constant answer (see score.json)",
             ));
         }

@@ -5,21 +5,22 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::csv::reader::RowReader;
-use crate::ids::{ReleaseId, RunOutcome, Step};
+use crate::ids::{FindingKind, ReleaseId, Step};
 use crate::ledger::{DatasetRecord, Ledger};
 use crate::model::{Explainer, Model, Predictor, ReferenceRow};
+use crate::outcomes::OfRelease;
 use crate::platform::digest::Digest;
-use crate::platform::disk::Disk;
 use crate::platform::files;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
+use crate::run::asked::Asked;
+use crate::run::attention::Finding;
 use crate::run::context::{self, Context, LeftOut, Report, Workspace};
 use crate::table::schema::Role;
 use crate::table::{Table, TextColumn, date};
@@ -27,12 +28,12 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::predictions::{self, Answerer, Answers, PredictionFile};
+use super::record_predictions::PredictionLog;
+use super::timings;
+pub use super::timings::{Measured, Timing};
 
 /// The file that this stage writes.
 pub const DIAGNOSTICS: &str = "diagnostics.json";
-/// The number of past runs in a timing.
-const HISTORY: u32 = 20;
-
 /// The user's options.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -42,6 +43,8 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// For each row of that file, the number of columns to name that moved its prediction the most.
     pub explain: usize,
+    /// Also add each row of that file to the log of predictions.
+    pub record: bool,
     /// How often to time ingestion and training on a scratch copy.
     pub measure: u32,
     /// The program's direct dependencies.
@@ -75,6 +78,12 @@ pub struct Diagnostics {
     pub release: ReleaseId,
     /// The file with the rows.
     pub data: String,
+    /// What the release was asked for, by the log of predictions, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Why that is unknown, if the log could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_unknown: Option<String>,
     /// Counts of predictions.
     pub predictions: PredictionCounts,
     /// Statistics of the columns.
@@ -87,6 +96,12 @@ pub struct Diagnostics {
     pub dependencies: Vec<Dependency>,
     /// The file with the predictions, row by row.
     pub output: Option<String>,
+    /// The file of the log of predictions that has them too, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged: Option<String>,
+    /// The predictions of this release with labels that came later, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<OfRelease>,
     /// What its explanations compare a row with, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<ReferenceRow>,
@@ -99,6 +114,12 @@ pub struct Diagnostics {
 }
 
 impl Report for Diagnostics {
+    fn findings(&self) -> Vec<Finding> {
+        let of = |why: &String| format!("what is asked is unknown: {why}");
+        let unknown = |why| Finding::warning(FindingKind::Upkeep, of(why));
+        self.asked_unknown.iter().map(unknown).collect()
+    }
+
     fn record(&self, longest: usize) -> serde_json::Result<Value> {
         // As JSON values, thousands of columns take several times the memory of their statistics.
         let mut kept = self.clone();
@@ -133,28 +154,6 @@ pub struct PredictionCounts {
     pub unknown_categories: u64,
 }
 
-/// The duration of a step in past runs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Timing {
-    /// The name of the step.
-    pub step: Step,
-    /// The duration of the last run that did something.
-    pub last_seconds: f64,
-    /// Start and seconds of past runs, oldest first.
-    pub history: Vec<(String, f64)>,
-}
-
-/// The duration of a step now, on a scratch copy.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Measured {
-    /// The name of the step.
-    pub step: Step,
-    /// The duration of each run in seconds.
-    pub seconds: Vec<f64>,
-}
-
 /// Examines the live release and its data; writes `diagnostics.json`.
 pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> Result<Diagnostics> {
     let release = context.store().live_release()?;
@@ -182,19 +181,27 @@ pub fn of(
             ));
         }
     };
-    let (predictions, columns, digest) = predict(context, model, &reader, &path, options)?;
+    let (predictions, columns, digest, logged) =
+        predict(context, release, &reader, &path, options)?;
     let explains = options.explain > 0 && options.output.is_some();
+    // A log that cannot be read stops nothing.
+    let asked = super::asked::run(context, workspace, release, None).map_err(|e| e.to_string());
     let report = Diagnostics {
         format_version: 1,
         recorded: context.now(),
         release: release.id.clone(),
         data: path.display().to_string(),
+        asked_unknown: asked.as_ref().err().cloned(),
+        asked: asked.unwrap_or_default(),
         predictions,
         columns,
-        timings: timings(workspace)?,
-        measured: measure(context, options.measure)?,
+        timings: timings::of_past_runs(workspace)?,
+        measured: timings::measure(context, options.measure)?,
         dependencies: options.dependencies.clone(),
         output: options.output.as_ref().map(|p| p.display().to_string()),
+        logged: logged.map(|path| path.display().to_string()),
+        outcomes: super::outcomes::newest(&workspace.ledger)?
+            .and_then(|all| all.of(&release.id).cloned()),
         reference: explains.then(|| Explainer::new(model).reference_row()),
         content: Some(digest).filter(|_| options.identify),
         left_out: LeftOut::new(),
@@ -223,17 +230,19 @@ pub fn newest(
 /// One pass over the file: predictions and statistics.
 fn predict(
     context: &Context,
-    model: &Model,
+    release: &Release,
     reader: &RowReader,
     path: &Path,
     options: &Options,
-) -> Result<(PredictionCounts, Vec<ColumnProfile>, Digest)> {
+) -> Result<(PredictionCounts, Vec<ColumnProfile>, Digest, Option<PathBuf>)> {
+    let model = &release.model;
+    let log = options.record.then(|| PredictionLog::of(context, release)).transpose()?;
     let predictor = Predictor::new(model);
     let answerer = Answerer::new(model, options.explain, &context.config.reasons);
     let mut file = match &options.output {
         Some(output) => {
             predictions::check(&context.config, output, path)?;
-            Some(PredictionFile::create(context, &answerer, output)?)
+            Some(PredictionFile::create(context, &answerer, output, log.as_ref())?)
         }
         None => None,
     };
@@ -257,6 +266,9 @@ fn predict(
             look.add(&predictor, table);
             if keep {
                 answerer.explain(table, answers);
+                if log.as_ref().is_some_and(|log| log.features) {
+                    answers.take_features(table);
+                }
                 let Answers { ids, probabilities, .. } = answers;
                 std::mem::swap(ids, &mut table.ids);
                 table.ids.resize_with(ids.len(), TextColumn::default);
@@ -275,7 +287,7 @@ fn predict(
     if let Some(output) = &options.output
         && !(reading.is_plain() && reading.first_line == first_line)
     {
-        let mut exact = PredictionFile::create(context, &answerer, output)?;
+        let mut exact = PredictionFile::create(context, &answerer, output, log.as_ref())?;
         exact.fill(&answerer, &reader, path)?;
         file = Some(exact);
     }
@@ -286,11 +298,12 @@ fn predict(
         profiles.push(look.profile);
     }
     (counts.rows, counts.rejected) = (reading.rows_read, reading.rejected);
-    if let Some(file) = file {
-        file.publish()?;
-    }
+    let logged = match file {
+        Some(file) => file.publish(context)?,
+        None => None,
+    };
     let columns = ColumnsProfile::finish(profiles, &model.schema, &reader, path, &reading)?;
-    Ok((counts, columns, reading.digest))
+    Ok((counts, columns, reading.digest, logged))
 }
 
 /// The predictions and statistics of one thread.
@@ -334,46 +347,6 @@ impl PredictionCounts {
     }
 }
 
-fn timings(workspace: &Workspace) -> Result<Vec<Timing>> {
-    let mut timings = Vec::new();
-    for step in [Step::Ingestion, Step::Training] {
-        let runs = workspace.ledger.runs(step, HISTORY)?;
-        let done = runs.iter().filter(|r| r.outcome == Some(RunOutcome::Done));
-        let history: Vec<(String, f64)> =
-            done.filter_map(|r| r.seconds.map(|s| (r.started.clone(), s))).collect();
-        if let Some((_, last_seconds)) = history.last() {
-            timings.push(Timing { step, last_seconds: *last_seconds, history });
-        }
-    }
-    Ok(timings)
-}
-
-/// Times whole ingestions and trainings in temporary folders.
-fn measure(context: &Context, runs: u32) -> Result<Vec<Measured>> {
-    let mut ingestion = Measured { step: Step::Ingestion, seconds: Vec::new() };
-    let mut training = Measured { step: Step::Training, seconds: Vec::new() };
-    for _ in 0..runs {
-        let folder = tempfile::tempdir()
-            .map_err(|e| Error::io("create a folder in", &std::env::temp_dir(), e))?;
-        let mut scratch =
-            Context { disk: Disk::default(), progress: Arc::new(|_, _, _| {}), ..context.clone() };
-        scratch.config.output_folder = folder.path().join("data");
-        scratch.config.output_model = folder.path().join("model");
-        scratch.config.models = folder.path().join("models");
-        scratch.config.deployment = folder.path().join("live");
-        let mut workspace = scratch.open("measure")?;
-        let begun = context.clock.elapsed();
-        let options = super::ingest::Options::default();
-        super::ingest::run(&scratch, &mut workspace, context.config.input(), options)?;
-        let ingested = context.clock.elapsed();
-        super::train::run(&scratch, &mut workspace)?;
-        let trained = context.clock.elapsed();
-        ingestion.seconds.push(ingested.saturating_sub(begun).as_secs_f64());
-        training.seconds.push(trained.saturating_sub(ingested).as_secs_f64());
-    }
-    Ok(if runs > 0 { vec![ingestion, training] } else { Vec::new() })
-}
-
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.predictions;
@@ -394,6 +367,12 @@ impl fmt::Display for Diagnostics {
         )?;
         if let Some(output) = &self.output {
             writeln!(f, "Predictions: {}", text::one_line(output))?;
+        }
+        if let Some(logged) = &self.logged {
+            writeln!(f, "Logged in {}", text::one_line(logged))?;
+        }
+        if let Some(outcomes) = &self.outcomes {
+            writeln!(f, "{}", outcomes.total)?;
         }
         if let Some(reference) = &self.reference {
             writeln!(f, "Contributions are differences in log-odds from {reference}")?;
@@ -420,6 +399,9 @@ impl fmt::Display for Diagnostics {
             )?;
         }
         f.write_str("\n")?;
+        if let Some(asked) = &self.asked {
+            writeln!(f, "{asked}")?;
+        }
         for timing in &self.timings {
             let seconds: Vec<f64> = timing.history.iter().map(|(_, s)| *s).collect();
             writeln!(
@@ -427,11 +409,11 @@ impl fmt::Display for Diagnostics {
                 "{} took {:.3} s the last time{}",
                 timing.step,
                 timing.last_seconds,
-                if seconds.len() > 1 { spread(&seconds) } else { String::new() }
+                if seconds.len() > 1 { timings::spread(&seconds) } else { String::new() }
             )?;
         }
         for measured in &self.measured {
-            writeln!(f, "{} measured now{}", measured.step, spread(&measured.seconds))?;
+            writeln!(f, "{} measured now{}", measured.step, timings::spread(&measured.seconds))?;
         }
         let number = text::count(self.dependencies.len() as u64);
         if self.dependencies.iter().any(|d| d.latest.is_some() || d.reason.is_some()) {
@@ -467,18 +449,6 @@ fn more(n: u64, what: &str) -> String {
 /// Like [`more`] with a noun in its number, and what follows it.
 fn more_of(n: u64, noun: &str, rest: &str) -> String {
     if n == 0 { String::new() } else { format!(", {}{rest}", text::plural(n, noun)) }
-}
-
-fn spread(seconds: &[f64]) -> String {
-    let mut sorted = seconds.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match (sorted.first(), sorted.get(sorted.len() / 2), sorted.last()) {
-        (Some(min), Some(median), Some(max)) if sorted.len() > 1 => {
-            format!(": median {median:.3} s of {} [{min:.3} to {max:.3}]", sorted.len())
-        }
-        (Some(only), _, _) if seconds.len() == 1 => format!(": {only:.3} s"),
-        _ => String::new(),
-    }
 }
 
 /// The table of column statistics for people; only some columns if there are many.
@@ -550,12 +520,16 @@ mod tests {
             recorded: String::new(),
             release: "r-1-000000000000".parse().unwrap(),
             data: "a.csv".to_owned(),
+            asked: None,
+            asked_unknown: None,
             predictions: PredictionCounts::default(),
             columns: ["a", "b", "c"].map(column).to_vec(),
             timings: vec![Timing { step: Step::Training, last_seconds: 1.0, history }],
             measured: Vec::new(),
             dependencies: Vec::new(),
             output: None,
+            logged: None,
+            outcomes: None,
             reference: None,
             content: None,
             left_out: LeftOut::new(),

@@ -35,8 +35,10 @@ pub(crate) struct HeldOut {
 }
 
 /// Rows that are left out by number or by position, which requires reading the file in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct LeftOutRows {
+    /// Only these rows are taken; `None` for all.
+    window: Option<RowRanges>,
     copies: Option<(Entities, Members)>,
     contents: RowRanges,
     seen: u64,
@@ -251,17 +253,33 @@ impl HeldOut {
 }
 
 impl LeftOutRows {
-    /// Whether no row is left out by number or position.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.copies.is_none() && self.contents.len() == 0
+    /// Also leaves out all rows that are not in `window`. They do not count as copies of test rows, so that
+    /// no row in the window that may be one stays.
+    pub(crate) fn within(self, window: Option<&RowRanges>) -> Self {
+        Self { window: window.cloned(), ..self }
     }
 
-    /// Removes the rows to leave out from `table`, the next batch of the file.
-    pub(crate) fn leave_out(&mut self, table: &mut Table) {
-        let Self { copies, contents, seen, hashes } = self;
+    /// Whether no row is left out by number or position.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.window.is_none() && self.copies.is_none() && self.contents.len() == 0
+    }
+
+    /// Removes the rows to leave out from `table`, the next batch of the file. Returns the places of the
+    /// others in the file, and how many rows are not in the window.
+    pub(crate) fn leave_out(&mut self, table: &mut Table) -> (Vec<u64>, u64) {
+        let Self { window, copies, contents, seen, hashes } = self;
         let first = *seen;
         *seen += table.len() as u64;
-        let mut out: Vec<bool> = (first..*seen).map(|i| contents.has(i)).collect();
+        let mut out = vec![false; table.len()];
+        if let Some(window) = window {
+            for (out, i) in out.iter_mut().zip(first..) {
+                *out = !window.has(i);
+            }
+        }
+        let outside = out.iter().filter(|out| **out).count() as u64;
+        for (out, i) in out.iter_mut().zip(first..) {
+            *out |= contents.has(i);
+        }
         if let Some((entities, members)) = copies {
             entities.of(table, hashes);
             for (out, hash) in out.iter_mut().zip(hashes).filter(|(out, _)| !**out) {
@@ -272,6 +290,8 @@ impl LeftOutRows {
             }
         }
         table.retain(|i| !out[i]);
+        let kept = (first..).zip(&out).filter(|(_, out)| !**out).map(|(i, _)| i).collect();
+        (kept, outside)
     }
 }
 

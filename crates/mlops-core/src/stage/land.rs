@@ -11,13 +11,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::config::Source;
-use crate::config::sources::{Mode, Role};
+use crate::config::sources::{LABELLED, Mode, Role};
 use crate::dataset::counts::own_fault;
 use crate::dataset::discover::{self, Ignored, SourceFile};
+use crate::ids::FindingKind;
 use crate::ledger::Landed;
 use crate::platform::digest::{Digest, Hasher};
 use crate::platform::disk::NewFile;
 use crate::platform::threads;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::source::{Around, Fetched, Object};
 use crate::{Error, Result, text};
@@ -38,9 +40,9 @@ pub(super) struct Landing {
     /// Files that are not taken.
     pub(super) ignored: Vec<Ignored>,
     /// What went wrong, by source or object.
-    pub(super) failures: Vec<String>,
+    pub(super) failures: Vec<Remark>,
     /// What somebody should know.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Remark>,
     /// Files whose objects are not at their place any more, of the sources that could be asked.
     pub(super) removed: HashSet<PathBuf>,
     /// The names of the sources that could be asked.
@@ -52,6 +54,10 @@ pub(super) fn run(context: &Context, workspace: &mut Workspace, role: Role) -> R
     let mut landing = Landing::default();
     for source in context.config.sources.iter().filter(|source| source.role == role) {
         if !source.is_fetched() {
+            if source.name == LABELLED && !context.config.labelled_folder().is_dir() {
+                // No prediction has a label yet.
+                continue;
+            }
             match discover::matching(&context.config, source) {
                 Ok(listing) => {
                     landing.files.extend(listing.candidates);
@@ -74,8 +80,9 @@ pub(super) fn run(context: &Context, workspace: &mut Workspace, role: Role) -> R
     Ok(landing)
 }
 
-fn failed(source: &Source, error: &Error) -> String {
-    text::bounded(format!("source \"{}\": {}", source.name, own_fault(error)))
+fn failed(source: &Source, error: &Error) -> Remark {
+    let words = text::bounded(format!("source \"{}\": {}", source.name, own_fault(error)));
+    Remark::on(FindingKind::SourceFailed, &source.name, words)
 }
 
 /// Fetches the objects of a source whose version is not recorded. The inner error is that of the source.
@@ -119,7 +126,8 @@ fn fetch_new(
         && known.is_empty()
         && let Some(why) = nothing_taken(source, all)
     {
-        landing.warnings.push(text::bounded(format!("source \"{}\": {why}", source.name)));
+        let words = text::bounded(format!("source \"{}\": {why}", source.name));
+        landing.warnings.push(Remark::on(FindingKind::Data, &source.name, words));
     }
     if wanted.is_empty() {
         return Ok(Ok(()));
@@ -147,17 +155,21 @@ fn fetch_new(
             match outcome {
                 Some(Ok(Arrival::Landed(landed))) => arrived.push(landed),
                 Some(Ok(Arrival::Nothing)) => {}
-                Some(Ok(Arrival::Changed)) => landing.warnings.push(format!(
-                    "{}/{} changed or vanished while it was fetched: it is left to the next run",
-                    source.name,
-                    text::name(&object.name)
-                )),
+                Some(Ok(Arrival::Changed)) => {
+                    let object = format!("{}/{}", source.name, text::name(&object.name));
+                    let words = format!(
+                        "{object} changed or vanished while it was fetched: it is left to the next run"
+                    );
+                    let kind = FindingKind::UnfinishedFile;
+                    landing.warnings.push(Remark::on(kind, object, words));
+                }
                 Some(Err(Trouble::Ours(error))) => return Err(error),
                 Some(Err(Trouble::Theirs(error))) => {
                     let (name, words) = (text::name(&object.name), own_fault(&error));
-                    landing
-                        .failures
-                        .push(text::bounded(format!("{}/{name}: {words}", source.name)));
+                    let object = format!("{}/{name}", source.name);
+                    let words = text::bounded(format!("{object}: {words}"));
+                    let kind = FindingKind::SourceFailed;
+                    landing.failures.push(Remark::on(kind, object, words));
                 }
                 None => untried += 1,
             }
@@ -180,6 +192,7 @@ fn fetch_new(
                 format!("{} more objects were", text::count(untried))
             }
         );
+        let words = Remark::on(FindingKind::SourceFailed, &source.name, words);
         landing.failures.insert(earlier, words);
     }
     Ok(Ok(()))

@@ -12,6 +12,7 @@ use crate::csv::reader::{RowReader, RowSet};
 use crate::evaluation::entity::{Identity, Members};
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, Segment};
+use crate::model::Model;
 use crate::run::context::{Context, Workspace};
 use crate::table::schema::Schema;
 
@@ -36,6 +37,46 @@ impl RowRanges {
             Some(last) if last.end == range.start => last.end = range.end,
             _ => self.0.push(range),
         }
+    }
+
+    /// The places, as ranges without their ends.
+    pub(crate) fn places(&self) -> Vec<(u64, u64)> {
+        self.0.iter().map(|range| (range.start, range.end)).collect()
+    }
+
+    /// Those at `places`, which ascend.
+    pub(crate) fn at(places: &[(u64, u64)]) -> Self {
+        let mut rows = Self::default();
+        for (first, end) in places {
+            rows.push(*first..*end);
+        }
+        rows
+    }
+
+    /// The last `rows` of them.
+    pub(crate) fn last(&self, mut rows: u64) -> Self {
+        let mut ranges = Vec::new();
+        for range in self.0.iter().rev() {
+            if rows == 0 {
+                break;
+            }
+            let taken = rows.min(range.end - range.start);
+            ranges.push((range.end - taken, range.end));
+            rows -= taken;
+        }
+        ranges.reverse();
+        Self::at(&ranges)
+    }
+
+    /// Those that are also in `other`.
+    pub(crate) fn also_in(&self, other: &Self) -> Self {
+        let mut rows = Self::default();
+        for own in &self.0 {
+            for theirs in &other.0 {
+                rows.push(own.start.max(theirs.start)..own.end.min(theirs.end).max(own.start));
+            }
+        }
+        rows
     }
 
     /// The number of rows.
@@ -91,6 +132,25 @@ pub(crate) fn after(
     let paths = (path, dataset.location.as_path());
     let known = uncorrected(context, schema, candidates, old.as_ref(), paths)?;
     Ok((known.map_or(rows.clone(), |known| without(&rows, &known)), None))
+}
+
+/// The rows of `dataset` that `model`, which was trained on `version` of the data set, may have been trained
+/// on. Without the rows that its window left out, if they are at the same places still.
+pub(crate) fn trained_on(
+    workspace: &Workspace,
+    model: &Model,
+    dataset: &DatasetRecord,
+    version: DatasetVersion,
+) -> Result<RowRanges> {
+    let segments = workspace.ledger.segments(dataset.version)?;
+    let rows = RowRanges::of(&segments, |segment| segment.batch <= version);
+    let window = model.window.as_ref().filter(|window| !window.places.is_empty());
+    Ok(match window {
+        Some(window) if continues(workspace, dataset, version)? => {
+            rows.also_in(&RowRanges::at(&window.places))
+        }
+        _ => rows,
+    })
 }
 
 /// Whether `dataset` starts with all rows of version `before`, unchanged.
@@ -218,5 +278,10 @@ mod tests {
         assert!(rows.meets(&(0..11)) && !rows.meets(&(20..24)) && rows.meets(&(25..90)));
         assert_eq!(without(&rows, &[10, 12, 19, 22, 24]).0, [11..12, 13..19, 25..26]);
         assert_eq!(without(&rows, &[]).0, rows.0);
+        assert_eq!(rows.last(4).0, [18..20, 24..26]);
+        assert_eq!((rows.last(0).0.len(), rows.last(99)), (0, rows.clone()));
+        assert_eq!(RowRanges::at(&rows.places()), rows);
+        let part = RowRanges::at(&[(0, 12), (15, 16), (19, 25)]);
+        assert_eq!(rows.also_in(&part).0, [10..12, 15..16, 19..20, 24..25]);
     }
 }

@@ -9,8 +9,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::Result;
 use crate::config::INPUT;
 use crate::expect::{Breach, Clocks, Level, Standing};
+use crate::ids::FindingKind;
 use crate::ledger::{Ledger, SourceState};
 use crate::platform::clock::rfc3339;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::run::decision::Concern;
 use crate::text;
@@ -32,7 +34,7 @@ pub(super) struct Told {
     /// What needs a person.
     pub(super) concerns: Vec<Concern>,
     /// What somebody should know.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Remark>,
 }
 
 /// How each source with an expectation stands now. Changes nothing.
@@ -115,7 +117,8 @@ impl Told {
         if over {
             let since = since
                 .map_or_else(String::new, |at| format!("; it was overdue since {}", rfc3339(at)));
-            self.warnings.push(format!("{} is on time again{since}", called(name)));
+            let words = format!("{} is on time again{since}", called(name));
+            self.warnings.push(Remark::on(FindingKind::Data, name, words));
             told_by = Some(context.run.to_string());
         } else if level.is_some() && (level > before || !known) {
             let breaches: Vec<Breach> = standing.breaches.iter().map(|(_, b)| b.clone()).collect();
@@ -123,7 +126,8 @@ impl Told {
             if level == Some(Level::Error) {
                 self.concerns.push(concern);
             } else {
-                self.warnings.push(concern.to_string());
+                let words = concern.to_string();
+                self.warnings.push(Remark::on(FindingKind::SourceOverdue, name, words));
             }
             told_by = Some(context.run.to_string());
         }

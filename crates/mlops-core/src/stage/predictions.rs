@@ -4,13 +4,15 @@
 //!
 //! Not for predicting: see [`super::diagnose`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::output::Output;
+use super::record_predictions::{PredictionLog, Recording};
 use crate::config::{Config, Reasons};
 use crate::csv::reader::{Fault, RowReader};
 use crate::model::{Explainer, Explanations, Model, Predictor, Scorecard};
 use crate::platform::disk::NewFile;
+use crate::prediction_log::Answer;
 use crate::run::context::Context;
 use crate::table::schema::Role;
 use crate::table::{Table, TextColumn};
@@ -50,8 +52,20 @@ pub(super) struct Answers {
     /// Probabilities; NaN without a prediction.
     pub(super) probabilities: Vec<f64>,
     explanations: Explanations,
+    /// The features, if they are logged.
+    features: Table,
     /// The points of a scorecard; none without one.
     points: Vec<Option<i64>>,
+}
+
+impl Answers {
+    /// Takes the features of the rows of `table`, which gets the memory of earlier ones.
+    pub(super) fn take_features(&mut self, table: &mut Table) {
+        std::mem::swap(&mut self.features.numeric, &mut table.numeric);
+        std::mem::swap(&mut self.features.categorical, &mut table.categorical);
+        table.numeric.resize_with(self.features.numeric.len(), Vec::new);
+        table.categorical.resize_with(self.features.categorical.len(), TextColumn::default);
+    }
 }
 
 impl<'a> Answerer<'a> {
@@ -172,14 +186,23 @@ impl<'a> Answerer<'a> {
 }
 
 /// A file that appears when it is published.
-pub(super) struct PredictionFile(NewFile);
+pub(super) struct PredictionFile<'a> {
+    file: NewFile,
+    /// The same rows for the log of predictions.
+    log: Option<Recording<'a>>,
+}
 
-impl PredictionFile {
-    /// A file with a header.
-    pub(super) fn create(context: &Context, answerer: &Answerer, path: &Path) -> Result<Self> {
+impl<'a> PredictionFile<'a> {
+    /// A file with a header, whose rows go into `log` too.
+    pub(super) fn create(
+        context: &Context,
+        answerer: &Answerer,
+        path: &Path,
+        log: Option<&'a PredictionLog>,
+    ) -> Result<Self> {
         let mut file = context.disk.new_file(path)?;
         file.write_all(&csv_lines(|writer| writer.write_record(answerer.header()))?)?;
-        Ok(Self(file))
+        Ok(Self { file, log: log.map(|log| log.begin(context)).transpose()? })
     }
 
     /// Appends rows that are on `lines`.
@@ -187,13 +210,31 @@ impl PredictionFile {
         &mut self,
         answerer: &Answerer,
         answers: &Answers,
-        lines: impl Iterator<Item = u64>,
+        lines: impl Iterator<Item = u64> + Clone,
     ) -> Result<()> {
+        self.record(answerer, answers, lines.clone())?;
         let bytes = csv_lines(|writer| {
             let mut rows = (0..answers.probabilities.len()).zip(lines);
             rows.try_for_each(|(i, line)| answerer.row(writer, answers, i, line))
         })?;
-        self.0.write_all(&bytes)
+        self.file.write_all(&bytes)
+    }
+
+    /// Adds rows that are on `lines` to the log.
+    fn record(
+        &mut self,
+        answerer: &Answerer,
+        answers: &Answers,
+        lines: impl Iterator<Item = u64>,
+    ) -> Result<()> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let answered = answers.probabilities.iter().zip(lines).enumerate();
+        for (i, (probability, row)) in answered.filter(|(_, (p, _))| !p.is_nan()) {
+            let positive = answerer.predictor.positive(*probability);
+            let answer = Answer { row, positive, probability: *probability };
+            log.add(answer, i, &answers.ids, &answers.features);
+        }
+        log.flush()
     }
 
     /// Reads `path` record by record: for files in which not every line is a good row.
@@ -208,6 +249,11 @@ impl PredictionFile {
             answerer.predictor.probabilities(table, &mut answers.probabilities);
             answerer.explain(table, &mut answers);
             answers.ids.clone_from(&table.ids);
+            if self.log.is_some() {
+                answers.features.numeric.clone_from(&table.numeric);
+                answers.features.categorical.clone_from(&table.categorical);
+            }
+            self.record(answerer, &answers, lines.iter().copied())?;
             let bytes = csv_lines(|writer| {
                 let mut faults = faults.iter().peekable();
                 for (i, line) in lines.iter().enumerate() {
@@ -218,14 +264,15 @@ impl PredictionFile {
                 }
                 faults.try_for_each(|fault| answerer.unreadable(writer, fault))
             })?;
-            self.0.write_all(&bytes)
+            self.file.write_all(&bytes)
         })?;
         Ok(())
     }
 
-    /// Gives the file its name.
-    pub(super) fn publish(self) -> Result<()> {
-        self.0.publish(true)
+    /// Gives the file its name, and then that of the log, whose path is returned.
+    pub(super) fn publish(self, context: &Context) -> Result<Option<PathBuf>> {
+        self.file.publish(true)?;
+        self.log.map_or(Ok(None), |log| log.publish(context))
     }
 }
 

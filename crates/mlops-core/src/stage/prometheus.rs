@@ -9,20 +9,28 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 
 use crate::Result;
+use crate::evaluation::estimate::Expected;
 use crate::expect::Level;
 use crate::ids::{ReleaseId, Step};
 use crate::ledger::{Ledger, SourceState};
+use crate::outcomes::{OfRelease, Outcomes};
+use crate::run::asked::{AskedWindow, headline};
 use crate::run::decision::Decision;
 use crate::text;
 
 /// Steps whose last success is reported.
 const STEPS: [Step; 3] = [Step::Ingestion, Step::Training, Step::FullProcess];
 
+/// Releases whose realised scores are reported, those that predicted last.
+const RELEASES: usize = 5;
+
 /// The figures for monitoring.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Figures {
     /// The live release with F1 on its test set, if both are known.
     pub live: Option<(ReleaseId, f64)>,
+    /// What the live release was asked for.
+    pub asked: Option<AskedWindow>,
     /// The newest decision.
     pub decision: Option<Decision>,
     /// Steps with the time of their last success, RFC 3339.
@@ -33,6 +41,8 @@ pub struct Figures {
     pub rows: Vec<(&'static str, u64)>,
     /// How the sources stood when they were last looked at.
     pub sources: Vec<SourceState>,
+    /// Predictions and their labels, if these are joined.
+    pub outcomes: Option<Outcomes>,
 }
 
 impl Figures {
@@ -41,6 +51,11 @@ impl Figures {
         let newest = ledger.decision(None)?;
         // If another version wrote the decision, the other figures are reported without it.
         let decision = newest.and_then(|d| serde_json::from_str(&d.decision).ok());
+        let windows = match &live {
+            Some((release, _)) => super::asked::newest(ledger, release)?,
+            None => Vec::new(),
+        };
+        let asked = headline(&windows).cloned();
         let mut successes = Vec::new();
         for step in STEPS {
             let mut last = ledger.last_success(step)?;
@@ -53,7 +68,8 @@ impl Figures {
         let newest_data_ns = ledger.newest_data_ns()?;
         let rows = ledger.row_totals()?.to_vec();
         let sources = ledger.source_states()?;
-        Ok(Self { live, decision, successes, newest_data_ns, rows, sources })
+        let outcomes = super::outcomes::newest(ledger)?;
+        Ok(Self { live, asked, decision, successes, newest_data_ns, rows, sources, outcomes })
     }
 
     /// The figures in Prometheus text format.
@@ -70,6 +86,7 @@ impl Figures {
         let live = self.live.iter();
         let f1 = live.map(|(id, f1)| (format!("{{version=\"{id}\"}}"), *f1)).collect();
         gauge("mlops_model_f1", "F1 of the live release on its test set.", f1);
+        self.asked(&mut gauge);
         let judged =
             self.decision.as_ref().and_then(|d| Some((d.live.as_ref()?, d.drift.as_ref()?)));
         let new = judged
@@ -132,7 +149,60 @@ impl Figures {
             "Time when data of a source are due next, in seconds since 1970; at the last look.";
         let next = |state: &SourceState| state.next_due.map(seconds);
         gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
+        let releases = self.outcomes.iter().flat_map(|all| all.releases.iter().take(RELEASES));
+        let of = |value: &dyn Fn(&OfRelease) -> Option<f64>| -> Vec<(String, f64)> {
+            let one =
+                |of: &OfRelease| Some((format!("{{version=\"{}\"}}", of.release), value(of)?));
+            releases.clone().filter_map(one).collect()
+        };
+        let help = "Logged predictions of a release, when labels were last joined.";
+        gauge("mlops_logged_predictions", help, of(&|of| Some(of.total.predicted as f64)));
+        let help = "The share of them that have a label.";
+        gauge("mlops_label_coverage", help, of(&|of| Some(of.total.coverage)));
+        let scores = |of: &OfRelease| of.windows.iter().rev().find_map(|w| w.realised.scores);
+        let help = "F1 of a release on labels that came later, in the newest window that has some.";
+        gauge("mlops_realised_f1", help, of(&|of| Some(scores(of)?.f1)));
+        let help = "The ends of its 95 % interval.";
+        let ends = releases.clone().filter_map(|of| Some((&of.release, scores(of)?.f1_interval)));
+        let ends = ends.flat_map(|(release, interval)| {
+            let end = |name, value| (format!("{{end=\"{name}\",version=\"{release}\"}}"), value);
+            [end("low", interval.low), end("high", interval.high)]
+        });
+        gauge("mlops_realised_f1_interval", help, ends.collect());
+        let help = "F1 of the best constant answer on the same labels.";
+        gauge("mlops_realised_constant_f1", help, of(&|of| Some(scores(of)?.constant.f1)));
+        let labels: Vec<_> = self.outcomes.iter().map(|all| &all.labels).collect();
+        let labels = labels.iter().flat_map(|l| {
+            [("kept", l.kept), ("unknown", l.unknown), ("doubled", l.doubled)]
+                .into_iter()
+                .chain([("changed", l.changed), ("unreadable", l.unreadable)])
+        });
+        let labels = labels.map(|(name, n)| (format!("{{kind=\"{name}\"}}"), n as f64));
+        gauge("mlops_labels", "Labels that were read, by what became of them.", labels.collect());
         out
+    }
+
+    /// The scores to expect of the live release until labels come, and whether what is asked drifted.
+    fn asked(&self, gauge: &mut impl FnMut(&str, &str, Vec<(String, f64)>)) {
+        let both = self.live.as_ref().zip(self.asked.as_ref());
+        let Some(((release, _), window)) = both else { return };
+        let labels = format!("{{version=\"{release}\"}}");
+        let mut one = |name: &str, help: &str, value: f64| {
+            gauge(name, help, vec![(labels.clone(), value)]);
+        };
+        if let Some(estimate) = window.outlook.estimate() {
+            let Expected { value, interval } = estimate.f1;
+            let help = "F1 to expect of the rows that are asked, until their labels come; absent if \
+                        no estimate can be trusted.";
+            one("mlops_model_estimated_f1", help, value);
+            let help = "Lower end of the 95 % interval of that F1.";
+            one("mlops_model_estimated_f1_lower", help, interval.low);
+            let help = "Upper end of the 95 % interval of that F1.";
+            one("mlops_model_estimated_f1_upper", help, interval.high);
+        }
+        let drifted = f64::from(u8::from(window.drift.data_drift));
+        one("mlops_asked_drift", "Whether the rows that are asked drifted.", drifted);
+        one("mlops_asked_rows", "Number of these rows.", window.rows as f64);
     }
 }
 

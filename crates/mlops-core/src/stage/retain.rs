@@ -11,9 +11,10 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Result;
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, FindingKind, ReleaseId};
 use crate::ledger::{Intent, Ledger, Removed};
 use crate::release::{ARTIFACT, Store};
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::text;
 
@@ -26,7 +27,7 @@ pub struct Retained {
     /// Data sets.
     pub datasets: Vec<DatasetVersion>,
     /// What could not be removed, with reasons.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Remark>,
 }
 
 impl Retained {
@@ -34,6 +35,10 @@ impl Retained {
     pub fn changed(&self) -> bool {
         !self.releases.is_empty() || !self.datasets.is_empty()
     }
+}
+
+fn failed(words: String) -> Remark {
+    Remark::new(FindingKind::Retention, words)
 }
 
 /// Removes what need not be kept while `live` is live. The release `sound` was already verified in
@@ -47,7 +52,7 @@ pub(super) fn run(
     plan(context, &workspace.ledger, live, sound)
         .and_then(|old| remove(context, workspace, old))
         .unwrap_or_else(|e| Retained {
-            warnings: vec![format!("old releases were not all removed: {e}")],
+            warnings: vec![failed(format!("old releases were not all removed: {e}"))],
             ..Retained::default()
         })
 }
@@ -59,7 +64,7 @@ pub(super) fn datasets(context: &Context, workspace: &mut Workspace) -> Retained
         .and_then(|present| old_datasets(context, &workspace.ledger, &present))
         .and_then(|old| remove(context, workspace, (Vec::new(), old)))
         .unwrap_or_else(|e| Retained {
-            warnings: vec![format!("old data sets were not all removed: {e}")],
+            warnings: vec![failed(format!("old data sets were not all removed: {e}"))],
             ..Retained::default()
         })
 }
@@ -75,7 +80,8 @@ fn remove(
     let run = &context.run;
     let removed = Removed { run_id: run.clone(), releases, datasets, recorded: context.now() };
     let intent = workspace.ledger.intend(run, &Intent::Remove(removed.clone()))?;
-    let (removed, warnings) = context.remove_for_good(&mut workspace.ledger, removed, intent)?;
+    let (removed, failures) = context.remove_for_good(&mut workspace.ledger, removed, intent)?;
+    let warnings = failures.into_iter().map(failed).collect();
     Ok(Retained { releases: removed.releases, datasets: removed.datasets, warnings })
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId, Step};
+use crate::ids::{DatasetVersion, FindingKind, ReleaseId, Step};
 use crate::ledger::{Action, Deployment, Ledger};
 use crate::release::Release;
 use crate::run::attention::Finding;
@@ -37,7 +37,11 @@ pub struct RolledBack {
 
 impl Report for RolledBack {
     fn findings(&self) -> Vec<Finding> {
-        self.skipped.iter().map(|s| Finding::warning(format!("passed over {s}"))).collect()
+        let passed = self
+            .skipped
+            .iter()
+            .map(|why| Finding::warning(FindingKind::DamagedRelease, format!("passed over {why}")));
+        passed.collect()
     }
 }
 

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::dataset::discover;
 use crate::evaluation::metrics::score::latest_score_text;
-use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval};
+use crate::evaluation::metrics::{ConstantBaseline, Evaluation, Interval, Ranking};
 use crate::evaluation::slices::SliceScore;
-use crate::ids::DatasetVersion;
-use crate::ledger::projections;
+use crate::ids::{DatasetVersion, FindingKind};
+use crate::ledger::{Counts, ThresholdCounts, projections};
 use crate::model::{Model, artifact};
 use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
@@ -27,6 +27,9 @@ use crate::text;
 use crate::{Error, Result};
 
 pub use super::tested::{Scored, compare_tests, predict_current};
+
+/// The most thresholds whose counts are recorded with a score: about one for each pixel of a picture.
+const THRESHOLDS: usize = 400;
 
 /// The content of `score.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,10 +70,13 @@ impl Report for Score {
             crate::evaluation::metrics::Class::Positive => "positive",
             crate::evaluation::metrics::Class::Negative => "negative",
         };
-        vec![Finding::warning(format!(
-            "always answering \"{class}\" has an F1 of {:.4}: the model does not beat it",
-            e.constant.f1
-        ))]
+        vec![Finding::warning(
+            FindingKind::CandidateBelowConstant,
+            format!(
+                "always answering \"{class}\" has an F1 of {:.4}: the model does not beat it",
+                e.constant.f1
+            ),
+        )]
     }
 
     fn lineage(&self, config: &Config) -> Lineage {
@@ -188,9 +194,24 @@ pub fn of(
     let files: [(&str, &[u8]); 2] = [(SCORE, &file), (LATEST_SCORE, &latest_score_file(f1))];
     context.disk.write_changed(&config.output_model, &files)?;
     let json = serde_json::to_string(&score).map_err(|e| Error::backend("JSON", e))?;
-    workspace.ledger.record_score(&context.run, score.artifact, f1, &json, &context.now())?;
+    let thresholds = thresholds(&scored, training.threshold)?;
+    let (ledger, now) = (&mut workspace.ledger, context.now());
+    ledger.record_score(&context.run, score.artifact, (f1, &json), &thresholds, &now)?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
     Ok(Scoring { score, file, tests, answers: scored })
+}
+
+/// The counts at other thresholds, and at the one `in_use`.
+fn thresholds(scored: &Scored, in_use: f64) -> Result<ThresholdCounts> {
+    let ranking = Ranking::new(&scored.labels, &scored.probabilities)?;
+    let points = ranking.thresholds(THRESHOLDS).into_iter();
+    let mut at: Vec<Counts> = points.map(|(at, tp, fp)| Counts(at, tp, fp)).collect();
+    let used = ranking.at(in_use);
+    if !at.is_empty() && at.iter().all(|point| point.0 != in_use) {
+        let place = at.partition_point(|point| point.0 > in_use);
+        at.insert(place, Counts(in_use, used.tp, used.fp));
+    }
+    Ok(ThresholdCounts { positives: used.positives(), negatives: used.negatives(), at })
 }
 
 /// A note on entries of the test folder that are not used; hidden files are ignored.

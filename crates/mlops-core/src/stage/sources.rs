@@ -17,6 +17,7 @@ use crate::dataset::builder::Ingest;
 use crate::dataset::counts::{FileCounts, own_fault};
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
+use crate::ids::FindingKind;
 use crate::ledger::Ledger;
 use crate::platform::files;
 use crate::run::attention::Finding;
@@ -74,7 +75,10 @@ impl Report for Sources {
     fn findings(&self) -> Vec<Finding> {
         let failed = self.sources.iter().filter_map(|one| Some((one, one.error.as_ref()?)));
         failed
-            .map(|(one, why)| Finding::failed(format!("source \"{}\": {why}", one.name)))
+            .map(|(one, why)| {
+                let words = format!("source \"{}\": {why}", one.name);
+                Finding::failed(FindingKind::SourceFailed, words).about([&one.name])
+            })
             .collect()
     }
 }
@@ -249,7 +253,10 @@ impl Report for Tried {
     fn findings(&self) -> Vec<Finding> {
         let refused = self.refused.iter();
         refused
-            .map(|why| Finding::failed(format!("{} would be refused: {why}", self.object)))
+            .map(|why| {
+                let words = format!("{} would be refused: {why}", self.object);
+                Finding::failed(FindingKind::RefusedFile, words).about([&self.object])
+            })
             .collect()
     }
 }

@@ -14,7 +14,7 @@ use crate::dataset::discover::SourceFile;
 use crate::evaluation::entity::{Entities, Identity};
 use crate::evaluation::metrics::Clusters;
 use crate::evaluation::slices::Slices;
-use crate::ledger::HoldoutRecord;
+use crate::ledger::{HoldoutRecord, Segment};
 use crate::model::Model;
 use crate::platform::digest::Digest;
 use crate::run::context::{Context, Workspace};
@@ -24,7 +24,7 @@ use crate::text;
 use crate::{Error, Result};
 
 use super::look_alikes;
-use super::new_rows::RowRanges;
+use super::new_rows::{self, RowRanges};
 use super::test_answers::{Answers, Look};
 
 /// The fewest rows of either class in a test.
@@ -424,17 +424,21 @@ impl Source {
         let Some(dataset) = dataset else {
             return Err(unknown(&version.file_name(), added, "is not in the ledger"));
         };
-        let contents = ledger.segments(version)?.iter().map(|s| s.sha256).collect();
+        let window = model.window.as_ref().filter(|window| !window.places.is_empty());
+        let window = window.map(|window| RowRanges::at(&window.places));
+        let taken = |s: &&Segment| {
+            window.as_ref().is_none_or(|rows| rows.meets(&(s.first_row..s.first_row + s.rows)))
+        };
+        let contents = ledger.segments(version)?.iter().filter(taken).map(|s| s.sha256).collect();
         let path = dataset.location.as_path().to_owned();
         if path.is_file() {
-            return Ok(Self { path, rows: None, sha256: Some(dataset.sha256), contents });
+            return Ok(Self { path, rows: window, sha256: Some(dataset.sha256), contents });
         }
         let newest = ledger.latest_dataset()?.filter(|d| d.location.is_file());
         let Some(newest) = newest.filter(|d| d.version > version) else {
             return Err(unknown(&dataset.name(), added, "is gone"));
         };
-        let segments = ledger.segments(newest.version)?;
-        let rows = Some(RowRanges::of(&segments, |s| s.batch <= version));
+        let rows = Some(new_rows::trained_on(workspace, model, &newest, version)?);
         Ok(Self { path: newest.location.as_path().to_owned(), rows, sha256: None, contents })
     }
 

@@ -6,18 +6,18 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::config::choices::MissingPolicy;
-use crate::config::{Config, Shapes};
 use crate::csv::reader::RowReader;
-use crate::evaluation::folds::{FoldKeys, FoldRows};
+use crate::evaluation::folds::{FoldKeys, FoldRows, NOT_NEWEST};
 use crate::evaluation::leak::Leak;
+use crate::evaluation::window::WindowChoice;
 use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
-use crate::model::fit::{Blocks, CrossCheck, LogisticRegression, Scaler, threads_within};
+use crate::model::fit::{Blocks, CrossCheck, LogisticRegression, Scaler, Weighted, threads_within};
 use crate::model::{
-    Encoder, Golden, Model, Shape, TrainingBatch, TrainingData, TrainingRows, artifact,
-    check_width, golden,
+    Golden, Model, TrainingBatch, TrainingData, TrainingRows, artifact, check_width, golden,
 };
 use crate::platform::digest::Digest;
 use crate::release::{ARTIFACT, CARD, GOLDEN, pretty};
@@ -27,10 +27,13 @@ use crate::run::test_files::TestFiles;
 use crate::table::Table;
 use crate::table::schema::Schema;
 use crate::text;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 use super::excluded_rows::{self, HeldOut, LeftOutRows};
+use super::new_rows::RowRanges;
+use super::training_notes;
 use super::tuning::Tuning;
+use super::window::{self, Asked, Part, Plan, Tests, Trial};
 
 /// The report of `training`.
 #[derive(Debug, Clone, Serialize)]
@@ -49,6 +52,9 @@ pub struct Trained {
     pub data: TrainingData,
     /// The readable card.
     pub card: Card,
+    /// The windows of the training rows that were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_choice: Option<WindowChoice>,
     /// Notes for the user.
     pub notes: Vec<String>,
     /// The model itself.
@@ -80,6 +86,11 @@ impl Report for Trained {
 
 /// Trains on the newest data set and writes the model, its card and its golden predictions.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
+    of(context, workspace, &Asked::by_hand(&context.config))
+}
+
+/// Like [`run`], on the rows that are `asked` for.
+pub(super) fn of(context: &Context, workspace: &mut Workspace, asked: &Asked) -> Result<Trained> {
     let config = &context.config;
     let dataset = newest(workspace)?;
     let schema = crate::stage::ingest::identity::schema(context, workspace)?;
@@ -96,17 +107,18 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
     let held = excluded_rows::held_out(context, workspace, &schema, &dataset, &tests)?;
     let mut notes = held.0.notes.clone();
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(config)?));
-    let keys = fold_keys(config, &schema)?;
-    let learnt = fit(context, &dataset, schema, (held, keys))?;
-    let Learnt { model, golden_rows, constants, check, leaks } = learnt;
+    let plan = window::plan(context, workspace, &schema, &dataset, asked)?;
+    let (learnt, choice) = best(context, &dataset, &schema, held, plan, &mut notes)?;
+    let Learnt { model, golden_rows, constants, check, leaks, .. } = learnt;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
     let place = config.output_model.join(ARTIFACT).display().to_string();
     notes.extend(leaks.iter().map(ToString::to_string));
-    notes.extend(notes_on(&model, &constants, &leaks));
-    notes.extend(notes_on_shapes(&model.encoder, &config.shapes));
-    let card = Card { cross_check: check, leaks, ..Card::of(&model, sha256) };
+    notes.extend(training_notes::of_model(&model, &constants, &leaks));
+    notes.extend(training_notes::of_shapes(&model.encoder, &config.shapes));
+    let window_choice = choice.clone();
+    let card = Card { cross_check: check, leaks, window_choice, ..Card::of(&model, sha256) };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
     let made = Made {
@@ -133,6 +145,7 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
         dataset: dataset.name(),
         data: model.data,
         card,
+        window_choice: choice,
         notes,
         made,
     })
@@ -159,8 +172,8 @@ fn same_columns(dataset: &DatasetRecord, schema: &Schema) -> bool {
 }
 
 /// What assigns rows to folds, if anything is chosen by cross-validation.
-fn fold_keys(config: &Config, schema: &Schema) -> Result<Option<FoldKeys>> {
-    if !config.training.cross_validates() {
+fn fold_keys(config: &Config, schema: &Schema, part: &Part) -> Result<Option<FoldKeys>> {
+    if !config.training.cross_validates() && part.newest.is_none() {
         return Ok(None);
     }
     FoldKeys::of(&config.holdout, schema, config.training.seed).map(Some).ok_or_else(|| {
@@ -170,35 +183,89 @@ fn fold_keys(config: &Config, schema: &Schema) -> Result<Option<FoldKeys>> {
     })
 }
 
-/// One pass over the data set, which packs its rows; then the encoding and the fit.
-fn fit(
+/// Fits what is planned; of several windows the best, with the comparison.
+fn best(
     context: &Context,
     dataset: &DatasetRecord,
-    schema: Schema,
-    ((held, mut in_order), keys): ((HeldOut, LeftOutRows), Option<FoldKeys>),
-) -> Result<Learnt> {
+    schema: &Schema,
+    (held, in_order): (HeldOut, LeftOutRows),
+    plan: Plan,
+    notes: &mut Vec<String>,
+) -> Result<(Learnt, Option<WindowChoice>)> {
+    let Plan { first, other, notes: more } = plan;
+    notes.extend(more);
+    let of = |part: &Part| {
+        let in_order = in_order.clone().within(part.rows.as_ref());
+        fit(context, dataset, schema.clone(), (&held, in_order), part)
+    };
+    let learnt = of(&first)?;
+    let Some(other) = other else { return Ok((learnt, None)) };
+    let tests = match &learnt.tests {
+        Some(Ok(tests)) => tests,
+        Some(Err(why)) => {
+            notes.push(format!("windows of the training rows could not be compared: {why}"));
+            return Ok((learnt, None));
+        }
+        None => return Ok((learnt, None)),
+    };
+    let another = match of(&other) {
+        Ok(another) => Some(another),
+        Err(e) if matches!(e.kind(), ErrorKind::Data(_) | ErrorKind::NotConverged(_)) => {
+            notes.push(format!("no model could be fitted to the {}: {e}", other.window));
+            None
+        }
+        Err(e) => return Err(e),
+    };
+    let others = another.as_ref().and_then(|another| another.tests.as_ref());
+    let choice = tests.compared(others.and_then(|tests| tests.as_ref().ok()));
+    let chosen = choice.as_ref().map(WindowChoice::chosen);
+    Ok(match another {
+        Some(another) if chosen == Some(other.window) => (another, choice),
+        _ => (learnt, choice),
+    })
+}
+
+/// The training rows of a data set.
+struct ReadRows {
+    rows: TrainingRows,
+    golden_rows: Table,
+    fold_rows: FoldRows,
+    /// The number of rows left out as test rows, and of those that are not in the window.
+    left_out: (u64, u64),
+}
+
+/// One pass over the data set, which packs its rows.
+fn read(
+    context: &Context,
+    dataset: &DatasetRecord,
+    schema: &Schema,
+    (held, mut in_order): (&HeldOut, LeftOutRows),
+    part: &Part,
+) -> Result<ReadRows> {
     let config = &context.config;
-    let mut training = config.training;
-    let threads = config.limits.threads;
+    let training = &config.training;
+    let keys = fold_keys(config, schema, part)?;
     let path = dataset.location.as_path();
     let options = config.ingestion.without_line_limit();
-    let mut reader = RowReader::labelled(&schema, &options).on_threads(threads).without_hashes();
+    let mut reader =
+        RowReader::labelled(schema, &options).on_threads(config.limits.threads).without_hashes();
     // Rows to leave out by position or number are found one batch after the other.
-    let ordered = !in_order.is_empty();
+    let ordered = !in_order.is_empty() || part.newest.is_some();
     if ordered || !held.is_empty() || keys.is_some() {
         reader = reader.with_ids();
     }
-    let taking = Taking { held: &held, missing: training.missing, keys: keys.as_ref() };
+    let newest = part.newest.as_ref();
+    let taking = Taking { held, missing: training.missing, keys: keys.as_ref(), newest };
 
     // Half of the memory is for the rows; buffers and counters need far less than the rest.
-    let mut rows = TrainingRows::new(&schema, &training).shaped(&config.shapes).within(
+    let mut rows = TrainingRows::new(schema, training).shaped(&config.shapes).within(
         config.limits.memory / 2,
         &context.disk,
         &config.output_folder,
     );
-    let mut golden_rows = Table::new(&schema);
+    let mut golden_rows = Table::new(schema);
     let mut fold_rows = FoldRows::default();
-    let mut held_out = 0;
+    let (mut held_out, mut outside) = (0, 0);
     let reading = reader.each(
         path,
         || (),
@@ -206,12 +273,14 @@ fn fit(
             if ordered {
                 std::mem::swap(&mut made.rows, table);
             } else {
-                made.fill(table, taking);
+                made.fill(table, &[], taking);
             }
         },
         |made| {
             if ordered {
-                held_out += made.fill_in_order(&mut in_order, taking);
+                let left_out = made.fill_in_order(&mut in_order, taking);
+                held_out += left_out.0;
+                outside += left_out.1;
             }
             held_out += made.held_out;
             if golden_rows.is_empty() {
@@ -225,20 +294,36 @@ fn fit(
     if reading.digest != dataset.sha256 || reading.rejected > 0 {
         return Err(changed(dataset));
     }
-    if held_out == reading.rows_read {
-        return Err(nothing_left(dataset, held_out, 0));
+    if held_out + outside == reading.rows_read {
+        return Err(nothing_left(dataset, part, held_out, 0));
     }
-    let encoder = rows.encoder(threads)?;
+    Ok(ReadRows { rows, golden_rows, fold_rows, left_out: (held_out, outside) })
+}
+
+/// Reads the rows, learns their encoding, chooses what is to be chosen, and fits.
+fn fit(
+    context: &Context,
+    dataset: &DatasetRecord,
+    schema: Schema,
+    left_out: (&HeldOut, LeftOutRows),
+    part: &Part,
+) -> Result<Learnt> {
+    let config = &context.config;
+    let mut training = config.training;
+    let test_files = left_out.0.digests.clone();
+    let ReadRows { rows, golden_rows, fold_rows, left_out } =
+        read(context, dataset, &schema, left_out, part)?;
+    let (held_out, outside) = left_out;
+    let encoder = rows.encoder(config.limits.threads)?;
     check_width(&encoder, config.limits.memory)?;
     let dropped = rows.dropped();
     if rows.rows() == 0 {
-        return Err(nothing_left(dataset, held_out, dropped));
+        return Err(nothing_left(dataset, part, held_out, dropped));
     }
-    let blocks = rows.encoded(&encoder);
+    let plain = rows.encoded(&encoder);
     let memory = config.limits.memory / 4;
-    let threads = threads_within(threads, blocks.features(), memory);
+    let threads = threads_within(config.limits.threads, plain.features(), memory);
     let numeric = encoder.is_numeric();
-    let scaler = Scaler::fit(&blocks, &numeric, threads)?;
     let mut estimator = LogisticRegression {
         class_weight: training.class_weight,
         solver: training.solver,
@@ -246,15 +331,30 @@ fn fit(
         memory,
         ..LogisticRegression::default()
     };
-    let all = config.limits.memory;
-    let tuning = Tuning { estimator: &estimator, blocks: &blocks, numeric: &numeric, memory: all };
+    let (c, folds) = (training.c.unwrap_or(f64::INFINITY), training.folds);
+    let trial = Trial { estimator: &estimator, blocks: &plain, numeric: &numeric, c, folds };
+    let tests = trial.run(&fold_rows, part)?;
+    let found = tests.as_ref().and_then(|tests| tests.as_ref().ok()?.half_life());
+    let half_life = part.half_life().or(found);
+    let weighted = half_life.map(|half_life| Weighted::new(&plain, half_life, threads));
+    let weighted = weighted.transpose()?;
+    let blocks: &dyn Blocks = weighted.as_ref().map_or(&plain, |weighted| weighted);
+    let scaler = Scaler::fit(blocks, &numeric, threads)?;
+    let tuning = Tuning {
+        estimator: &estimator,
+        blocks,
+        numeric: &numeric,
+        // Older rows, of less than a quarter of the weight, say too little about those that come.
+        newest: half_life.map_or(u64::MAX, |half_life| half_life.0.saturating_mul(2)),
+        memory: config.limits.memory,
+    };
     let mut tuned = tuning.tune(&mut training, &fold_rows)?;
     drop(fold_rows);
     estimator.c = training.c.unwrap_or(f64::INFINITY);
-    let mut fitted = estimator.fit(&blocks, &scaler)?;
-    let check = estimator.cross_check(&blocks, &scaler, &fitted)?;
+    let mut fitted = estimator.fit(blocks, &scaler)?;
+    let check = estimator.cross_check(blocks, &scaler, &fitted)?;
     let leaks = rows.leaks()?;
-    tuned.prior_shift = estimator.prior_shift(&blocks);
+    tuned.prior_shift = estimator.prior_shift(blocks);
     fitted.intercept += tuned.prior_shift;
     let constants = rows.constants().into_iter().map(str::to_owned).collect();
     let data = TrainingData {
@@ -264,8 +364,10 @@ fn fit(
         positives: blocks.positives(),
         dropped,
         held_out,
-        test_files: held.digests,
+        test_files,
     };
+    let window = part.trained(half_life, blocks, outside);
+    training.window = window.as_ref().map(|window| window.window);
     let model = Model {
         schema,
         missing_values: config.ingestion.missing_values.clone(),
@@ -277,9 +379,10 @@ fn fit(
         training,
         tuned,
         scale: config.shapes.scorecard,
+        window,
         data,
     };
-    Ok(Learnt { model, golden_rows, constants, check, leaks })
+    Ok(Learnt { model, golden_rows, constants, check, leaks, tests })
 }
 
 /// What was learned from the rows.
@@ -291,6 +394,8 @@ struct Learnt {
     check: Option<CrossCheck>,
     /// Columns that give the label away.
     leaks: Vec<Leak>,
+    /// The test of its window on the newest rows, or why there could be none.
+    tests: Option<Result<Tests, String>>,
 }
 
 /// A batch of rows, processed on the thread that parsed it.
@@ -313,25 +418,32 @@ struct Taking<'a> {
     missing: MissingPolicy,
     /// For folds, if there are any.
     keys: Option<&'a FoldKeys>,
+    /// The rows on which windows are compared.
+    newest: Option<&'a RowRanges>,
 }
 
 impl Parsed {
-    /// Takes the training rows of a batch that was kept whole; returns how many rows `in_order` left out.
-    fn fill_in_order(&mut self, in_order: &mut LeftOutRows, taking: Taking) -> u64 {
+    /// Takes the training rows of a batch that was kept whole; returns how many test rows `in_order` left
+    /// out, and how many rows that are not in the window.
+    fn fill_in_order(&mut self, in_order: &mut LeftOutRows, taking: Taking) -> (u64, u64) {
         let mut table = std::mem::take(&mut self.rows);
         let all = table.len();
-        in_order.leave_out(&mut table);
+        let (places, outside) = in_order.leave_out(&mut table);
         let left_out = (all - table.len()) as u64;
-        self.fill(&mut table, taking);
+        self.fill(&mut table, &places, taking);
         self.rows = table;
-        left_out
+        (left_out - outside, outside)
     }
 
-    /// Takes the training rows of a batch.
-    fn fill(&mut self, table: &mut Table, taking: Taking) {
+    /// Takes the training rows of a batch; `places` are theirs in the data set, where it is read in order.
+    fn fill(&mut self, table: &mut Table, places: &[u64], taking: Taking) {
         let all = table.len();
         // Entities are known by the ids, which are forgotten next.
-        let of_folds = taking.keys.map(|keys| keys.rows(table));
+        let mut of_folds = taking.keys.map(|keys| keys.rows(table));
+        if let Some((rows, newest)) = of_folds.as_mut().zip(taking.newest) {
+            let place = |place: &u64| if newest.has(*place) { *place } else { NOT_NEWEST };
+            rows.newest = places.iter().map(place).collect();
+        }
         let out = taking.held.leave_out(table);
         self.held_out = (all - table.len()) as u64;
         self.first = table.first_rows(golden::ROWS);
@@ -356,92 +468,14 @@ fn changed(dataset: &DatasetRecord) -> Error {
     ))
 }
 
-fn nothing_left(dataset: &DatasetRecord, held_out: u64, dropped: u64) -> Error {
+fn nothing_left(dataset: &DatasetRecord, part: &Part, held_out: u64, dropped: u64) -> Error {
+    let what = if part.rows.is_some() { format!("the {} of ", part.window) } else { String::new() };
     Error::data(format!(
-        "no row of {} is left to train on: left out were {} and {dropped} with a missing value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
+        "no row of {what}{} is left to train on: left out were {} and {dropped} with a missing value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
          data",
         dataset.location.display(),
         text::plural(held_out, "test row")
     ))
-}
-
-fn notes_on(model: &Model, constants: &[String], leaks: &[Leak]) -> Vec<String> {
-    let (mut notes, data) = (Vec::new(), &model.data);
-    if data.dropped > data.rows {
-        notes.push(format!(
-            "most rows were left out for a missing value, {} of {}: with \"median\" or \"mean\", \
-             \"training.missing\" fills such cells instead",
-            text::count(data.dropped),
-            text::plural(data.rows + data.dropped, "row")
-        ));
-    }
-    if !constants.is_empty() {
-        let one = constants.len() == 1;
-        notes.push(format!(
-            "{} {} constant in the training rows and therefore without effect",
-            text::names(constants.iter().map(|name| format!("\"{name}\""))),
-            if one { "is" } else { "are" }
-        ));
-    }
-    let coefficients = model.features().into_iter().zip(&model.fitted.coefficients);
-    let coefficients = coefficients.filter(|(name, _)| !leaks.iter().any(|leak| leak.has(name)));
-    let largest = coefficients.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
-    if let Some((name, size)) = largest.filter(|(_, size)| size.abs() > 15.0) {
-        notes.push(format!(
-            "the coefficient of \"{}\" is {size:.1}: it may give the label away (separable data), so \
-             that only the penalty \"training.C\" keeps it finite",
-            text::visible(&name)
-        ));
-    }
-    if model.tuned.prior_shift.abs() > 0.0 {
-        notes.push(format!(
-            "the classes were weighted as if both were equally frequent; {:+.4} was added to the \
-             intercept, so that probabilities hold for rows of which {:.1} % are positive. The threshold \
-             is {:.4}",
-            model.tuned.prior_shift,
-            100.0 * data.positives as f64 / data.rows.max(1) as f64,
-            model.training.threshold
-        ));
-    }
-    if let Some(reason) = &model.fitted.fallback {
-        notes.push(format!("the Newton solver was used: {reason}"));
-    }
-    notes
-}
-
-/// What became of the columns with splines and bins, where it is not what was asked for.
-fn notes_on_shapes(encoder: &Encoder, shapes: &Shapes) -> Vec<String> {
-    let mut notes = Vec::new();
-    for feature in &encoder.numeric {
-        let name = text::visible(&feature.name);
-        match (shapes.splines.get(&feature.name), &feature.shape) {
-            (Some(_), Shape::Line) => notes.push(format!(
-                "\"{name}\" has too few different values at its quantiles for a spline, and stays a \
-                 straight line: consider \"training.bins\" for it"
-            )),
-            (Some(asked), Shape::Spline(spline)) if spline.knots().len() < *asked => {
-                notes.push(format!(
-                    "the spline of \"{name}\" has {} knots instead of {asked}, since many of its \
-                     values are equal",
-                    spline.knots().len()
-                ));
-            }
-            _ => {}
-        }
-    }
-    let numbers = encoder.numeric.iter().filter_map(|f| match &f.shape {
-        Shape::Bins(bins) => Some((&f.name, bins)),
-        Shape::Line | Shape::Spline(_) => None,
-    });
-    let levels = encoder.categorical.iter().filter_map(|f| Some((&f.name, f.bins.as_ref()?)));
-    for (name, _) in numbers.chain(levels).filter(|(_, bins)| bins.bins.len() < 2) {
-        notes.push(format!(
-            "\"{}\" has a single bin: no bins of it are large enough and differ in their share of \
-             positives, so that only missing values can have an effect",
-            text::visible(name)
-        ));
-    }
-    notes
 }
 
 impl fmt::Display for Trained {
@@ -479,6 +513,13 @@ impl fmt::Display for Trained {
                 "Checked by another solver (smartcore's L-BFGS): its coefficients are within {:.0e}",
                 check.largest_difference
             )?;
+        }
+        if let Some(window) = &card.window {
+            let left_out = text::plural(window.left_out, "row");
+            writeln!(f, "Window: {}; {left_out} of the data set left out", window.window)?;
+        }
+        if let Some(choice) = &self.window_choice {
+            write!(f, "{choice}")?;
         }
         if let Some(grid) = &card.penalty_grid {
             writeln!(f, "C {grid}")?;

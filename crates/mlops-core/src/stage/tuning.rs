@@ -20,6 +20,8 @@ pub(super) struct Tuning<'a> {
     pub(super) blocks: &'a dyn Blocks,
     /// For each feature, whether it is scaled.
     pub(super) numeric: &'a [bool],
+    /// The threshold is chosen on so many of the newest rows.
+    pub(super) newest: u64,
     /// The memory of the whole training, in bytes.
     pub(super) memory: usize,
 }
@@ -29,7 +31,8 @@ impl Tuning<'_> {
     pub(super) fn tune(&self, training: &mut Training, rows: &FoldRows) -> Result<Tuned> {
         let mut tuned = Tuned::default();
         if training.threshold_rule == ThresholdRule::Prior {
-            training.threshold = self.blocks.positives() as f64 / self.blocks.rows() as f64;
+            let [negatives, positives] = self.blocks.class_totals();
+            training.threshold = positives / (negatives + positives);
         }
         if !training.cross_validates() {
             return Ok(tuned);
@@ -50,7 +53,10 @@ impl Tuning<'_> {
             }
         }
         if training.threshold_rule.is_chosen() {
-            let probabilities = fits.probabilities(chosen)?;
+            let mut probabilities = fits.probabilities(chosen)?;
+            let newest = usize::try_from(self.newest).unwrap_or(usize::MAX);
+            let older = probabilities.len().saturating_sub(newest);
+            probabilities[..older].fill(f64::NAN);
             let validation = Validation {
                 entities: folds.entities(),
                 folds: folds.len() as u64,

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::ids::{DatasetVersion, ReleaseId};
+use crate::ids::{DatasetVersion, FindingKind, ReleaseId};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report};
 use crate::text;
@@ -59,7 +59,10 @@ impl Report for Verified {
     fn findings(&self) -> Vec<Finding> {
         let damaged = self.releases.iter().filter_map(|r| Some((&r.release, r.problem.as_ref()?)));
         damaged
-            .map(|(id, problem)| Finding::failed(format!("{id} is damaged: {problem}")))
+            .map(|(id, problem)| {
+                Finding::failed(FindingKind::DamagedRelease, format!("{id} is damaged: {problem}"))
+                    .about([id.as_str()])
+            })
             .collect()
     }
 }

@@ -199,7 +199,8 @@ fn a_file_that_changed_just_now_is_waited_for_or_left_to_the_next_run() {
 #[test]
 fn no_row_of_any_hold_out_is_ever_trained_on() {
     for seed in 0..repetitions(4, 40) {
-        let scene = live(&json!({"gate": {"min_improvement": -1.0}}));
+        let training = json!({"window": if seed % 2 == 0 { "all" } else { "auto" }});
+        let scene = live(&json!({"gate": {"min_improvement": -1.0}, "training": training}));
         for batch in 0..3 {
             // Later batches repeat rows of earlier ones, in another spelling.
             let fresh = turned(80, 100 * seed + batch);
@@ -218,12 +219,23 @@ fn no_row_of_any_hold_out_is_ever_trained_on() {
         let data = std::fs::read_to_string(newest.location).unwrap();
         assert!(data.starts_with(HEADER));
         // Also the other rows of whoever is in a test.
-        let in_data = data.lines().skip(1).filter(|row| held_out.contains(&client(row)));
-        let in_data = in_data.count() as u64;
-        let trained = &scene.json("model/model.json")["training_data"];
+        let card = scene.json("model/model.json");
+        let (window, trained) = (&card["window"], &card["training_data"]);
+        let places: Vec<(u64, u64)> = match window.get("places") {
+            Some(places) => serde_json::from_value(places.clone()).unwrap(),
+            None => vec![(0, newest.rows)],
+        };
+        let taken = |at: u64| places.iter().any(|(first, end)| (*first..*end).contains(&at));
+        let of_window = data.lines().skip(1).zip(0..).filter(|(_, at)| taken(*at));
+        let of_window: Vec<bool> =
+            of_window.map(|(row, _)| held_out.contains(&client(row))).collect();
+        let in_data = of_window.iter().filter(|held| **held).count() as u64;
         assert_eq!(trained["held_out"], json!(in_data), "seed {seed}");
-        assert_eq!(trained["rows"], json!(newest.rows - in_data), "seed {seed}");
-        assert!(in_data >= 60, "seed {seed}: {in_data} rows are too few for a test");
+        assert_eq!(trained["rows"], json!(of_window.len() as u64 - in_data), "seed {seed}");
+        let left_out = newest.rows - of_window.len() as u64;
+        assert_eq!(window["left_out"].as_u64().unwrap_or_default(), left_out, "seed {seed}");
+        let least = if left_out > 0 { 20 } else { 60 };
+        assert!(in_data >= least, "seed {seed}: {in_data} rows are too few for a test");
     }
 }
 
@@ -267,7 +279,7 @@ fn records_that_do_not_know_the_live_model_s_data_take_all_rows_for_new() {
     scene.rows("source/b.csv", &turned(600, 3));
     std::fs::rename(scene.path("out"), scene.path("lost")).unwrap();
     let decision = decide(&scene);
-    let warning = decision.data.warnings.join("\n");
+    let warning = crate::texts(&decision.data.warnings);
     assert!(warning.contains("is not in these records"), "{decision}");
     assert_eq!((decision.data.decided.0, decision.drift.as_ref().unwrap().n), (0, 600));
     assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");

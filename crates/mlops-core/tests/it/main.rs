@@ -9,6 +9,8 @@
 
 /// Folders of earlier scripts, taken over.
 mod adoption;
+/// What is asked of the live release, by the log of predictions.
+mod asked;
 /// New files of a source that are taken together or not at all.
 mod batches;
 /// What a cell, a label, a header and a line are, in whole workspaces.
@@ -47,6 +49,8 @@ mod lineage;
 mod model_file;
 /// Workspaces that were copied, moved or restored, and those that stand beside others.
 mod moved;
+/// Labels that come later, joined to logged predictions.
+mod outcomes;
 /// Sources that are expected to deliver: told once, and waited for.
 mod overdue;
 /// Random and mutated CSV: every line has exactly one fate, and it does not depend on luck.
@@ -87,3 +91,10 @@ mod training;
 mod tuning;
 /// Versions of the data set: what counts as new, and that nothing is done twice.
 mod versions;
+/// Parts of the training rows, and older rows that weigh less.
+mod windows;
+
+/// What remarks say, one below the other.
+fn texts<'a>(remarks: impl IntoIterator<Item = &'a mlops_core::run::attention::Remark>) -> String {
+    remarks.into_iter().map(|remark| &**remark).collect::<Vec<_>>().join("\n")
+}

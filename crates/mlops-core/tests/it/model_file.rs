@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use mlops_core::config::Window;
 use mlops_core::model::card::Card;
 use mlops_core::model::{Golden, Model, artifact};
 use mlops_core::platform::digest::Digest;
@@ -23,12 +24,40 @@ fn scene() -> Scene {
 
 /// A model with everything that is chosen by cross-validation.
 fn tuned() -> Scene {
-    trained(&json!({"threshold": {"maximize": "f1"}, "C": "cv", "class_weight": "balanced"}))
+    trained(&json!({"threshold": {"maximize": "f1"}, "C": "cv", "class_weight": "balanced",
+        "window": {"half_life": 40}}))
 }
 
-/// A model with splines and bins.
+/// A model with splines and bins, of some of the rows.
 fn shaped() -> Scene {
-    trained(&json!({"splines": {"x": {}}, "bins": {"z": {}, "size": {}}}))
+    trained(&json!({"splines": {"x": {}}, "bins": {"z": {}, "size": {}}, "window": {"rows": 110}}))
+}
+
+/// A model with every part that version 3 has but a scorecard, which takes no dates.
+fn complete() -> Scene {
+    let scene = Scene::with(&json!({"schema": {"id": ["who"], "numeric": ["x", "y", "z"],
+        "date": ["since"], "categorical": ["colour", "size"], "target": "left",
+        "positive_label": "yes"}, "training": {"threshold": {"maximize": "f1"}, "C": "cv",
+        "class_weight": "balanced", "window": {"half_life": 150}, "splines": {"x": {}},
+        "bins": {"y": {}, "size": {}}, "dates": {"since": {"month": true}}}}));
+    let mut random = Random(8);
+    let mut text = String::from("who,x,y,z,since,colour,size,left\n");
+    for i in 0..400 {
+        let (x, y) = (random.below(1000), random.below(40));
+        let colour = random.pick(&["red", "green", "blue, light", ""]);
+        let size = random.pick(&["S", "M", "L", "XL"]);
+        let z = if random.one_in(9) { "NA".to_owned() } else { format!("{}.25", random.below(50)) };
+        let odds = if x > 500 { 0.7 } else { 0.2 } + if size == "S" { 0.2 } else { 0.0 };
+        let left = if random.unit() < odds { "yes" } else { "no" };
+        let since = format!("2023-{:02}-{:02}", 1 + random.below(12), 1 + random.below(28));
+        text += &format!("w{i},{x},{y},{z},{since},\"{colour}\",{size},{left}\n");
+    }
+    scene.file("in/a.csv", &text);
+    let few: String = text.lines().take(20).map(|line| format!("{line}\n")).collect();
+    scene.file("test/testdata.csv", few);
+    scene.ingest().unwrap();
+    scene.train().unwrap();
+    scene
 }
 
 fn trained(training: &Value) -> Scene {
@@ -232,13 +261,20 @@ fn a_foreign_or_huge_file_says_what_it_is() {
 /// Each format version, kept for ever: a program that cannot read one any more must say so in its
 /// change log, and in the error. A new version needs a sample of its own beside these.
 #[test]
-fn files_of_all_versions_load() {
+fn a_file_of_version_one_two_and_three_loads() {
+    if variable("MLOPS_MAKE_FIXTURE").is_some() {
+        let scene = complete();
+        fs::copy(scene.path("model/trainedmodel.bin"), fixture("artifact_v3.bin")).unwrap();
+        fs::copy(scene.path("model/golden.json"), fixture("artifact_v3.golden.json")).unwrap();
+    }
     let first =
         ["x", "y", "z", "colour=blue, light", "colour=green", "colour=red", "size=L", "size=M"];
     // The second version can pool rare levels.
     let second =
         ["x", "y", "colour=green", "colour=red", "colour=(infrequent)", "size=L", "size=XL"];
-    for (version, features) in [(1, &first[..]), (2, &second[..])] {
+    // The third has splines, dates and bins.
+    let third = ["x (spline 1)", "x (spline 2)", "x (spline 3)", "y (woe)", "z"];
+    for (version, features) in [(1, &first[..]), (2, &second[..]), (3, &third[..])] {
         let name = format!("artifact_v{version}.bin");
         let bytes = fs::read(fixture(&name)).unwrap();
         assert_eq!(bytes[8], version, "the version that it is named after");
@@ -251,8 +287,15 @@ fn files_of_all_versions_load() {
         assert_eq!((model.label(true), model.label(false)), ("yes", "no"));
         let again = artifact::encode(&model).unwrap();
         assert_eq!(artifact::decode(&again, "again").unwrap(), model);
-        if version == 2 {
-            assert!(again == bytes, "the version that we write");
+        if version >= 2 {
+            assert!(again == bytes, "the versions that we write");
+        }
+        if version == 3 {
+            let tuned = &model.tuned;
+            assert!(tuned.cutoff.is_some() && tuned.grid.is_some() && tuned.prior_shift != 0.0);
+            assert_eq!(model.window.as_ref().unwrap().window, Window::HalfLife(150));
+            assert!(model.encoder.dates[0].month);
+            assert!(model.encoder.categorical.iter().any(|feature| feature.bins.is_some()));
         }
     }
 }

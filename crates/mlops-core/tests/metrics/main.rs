@@ -5,6 +5,7 @@ mod coverage;
 mod coverage_of_ranks;
 mod cross_validation;
 mod cutoff;
+mod estimates;
 mod figures;
 mod golden;
 mod properties;

@@ -333,6 +333,6 @@ pub(crate) fn outcome(scene: &Scene) -> Outcome {
     Outcome {
         data: String::from_utf8(read(report.data.as_deref()).unwrap_or_default()).unwrap(),
         quarantine: rows.collect(),
-        failures: report.failures,
+        failures: report.failures.into_iter().map(|failure| failure.text).collect(),
     }
 }

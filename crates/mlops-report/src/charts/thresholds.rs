@@ -39,6 +39,10 @@ impl Chart for Thresholds<'_> {
         )
     }
 
+    fn height_at(&self, width: f64) -> f64 {
+        if width < theme::NARROW { self.height() + 18.0 } else { self.height() }
+    }
+
     fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {
         let curve = |of: fn(&AtThreshold) -> Option<f64>| {
             axes::within(self.points.iter().filter_map(|at| Some((at.threshold, of(at)?))))
@@ -55,11 +59,16 @@ impl Chart for Thresholds<'_> {
         }
         let subtitle = "What another threshold would change on the test rows";
         picture::heading(canvas, &self.title(), subtitle)?;
-        let frame = Frame::down_to(330.0);
+        let frame = Frame::within(canvas.width, 330.0);
         frame.name_above(canvas, "F1, precision and recall")?;
+        let narrow = canvas.width < theme::NARROW;
         frame.name_below(
             canvas,
-            "Threshold: rows with a higher probability are predicted positive",
+            if narrow {
+                "Threshold"
+            } else {
+                "Threshold: rows with a higher probability are predicted positive"
+            },
         )?;
         let mut plot = Plot::new(canvas, &frame, &axes::FIFTHS)?;
         plot.mesh(true, axes::share)?;
@@ -74,15 +83,16 @@ impl Chart for Thresholds<'_> {
             plot.spots(&nearest.copied().into_iter().collect::<Vec<_>>(), 4.2, theme::BLUE)?;
         }
         let text = format!("in use: {}", format::plain(used));
-        axes::row(
-            canvas,
-            &frame,
-            &[
-                (Mark::Line, theme::BLUE, "F1"),
-                (Mark::Thin, theme::ORANGE, "precision"),
-                (Mark::Thin, theme::GREEN, "recall"),
-                (Mark::Dashes, theme::TEXT, &text),
-            ],
-        )
+        let entries = [
+            (Mark::Line, theme::BLUE, "F1"),
+            (Mark::Thin, theme::ORANGE, "precision"),
+            (Mark::Thin, theme::GREEN, "recall"),
+            (Mark::Dashes, theme::TEXT, text.as_str()),
+        ];
+        if narrow {
+            axes::rows(canvas, &frame, &entries).map(drop)
+        } else {
+            axes::row(canvas, &frame, &entries)
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Not for computing the statistics: see `mlops_core::profile`.
 
 use mlops_core::csv::reader::RowReader;
+use mlops_core::ids::FindingKind;
 use mlops_core::profile::{ColumnProfile, ColumnSummary, profile_file};
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::diagnose::Diagnostics;
@@ -66,20 +67,20 @@ pub(super) fn of(
     let mut missing = features()
         .filter(|row| row.missing_percent > MANY_MISSING)
         .map(|row| {
-            format!(
+            let words = format!(
                 "{:.0} % of the values of \"{}\" are missing and were imputed.",
                 row.missing_percent,
                 text::name(&row.name)
-            )
+            );
+            warning(words).of(FindingKind::EmptyColumn).about([&row.name])
         })
         .collect();
     text::few(&mut missing, |more| {
-        format!(
-            "Over {MANY_MISSING} % of the values of {} are missing.",
-            text::plural(more, "more column")
-        )
+        let columns = text::plural(more, "more column");
+        let words = format!("Over {MANY_MISSING} % of the values of {columns} are missing.");
+        warning(words).of(FindingKind::EmptyColumn)
     });
-    warnings.extend(missing.into_iter().map(warning));
+    warnings.append(&mut missing);
     let constant: Vec<String> = features()
         .filter(|row| row.distinct.is_some_and(|n| n < 2))
         .map(|row| format!("\"{}\"", text::name(&row.name)))

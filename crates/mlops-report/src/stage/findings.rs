@@ -4,6 +4,7 @@
 
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::probability::CalibrationTest;
+use mlops_core::ids::FindingKind;
 use mlops_core::run::context::Workspace;
 use mlops_core::stage::decide;
 use mlops_core::text;
@@ -41,7 +42,8 @@ pub(super) fn of_model(
             newest.name()
         )));
     }
-    warnings.extend(card.leaks.iter().map(|leak| serious(format!("{leak}."))));
+    let leaks = card.leaks.iter().map(|leak| serious(format!("{leak}.")).of(FindingKind::Leak));
+    warnings.extend(leaks);
     let told = |name: &str| card.leaks.iter().any(|leak| leak.has(name));
     let features = card.features.iter().zip(&card.coefficients);
     let mut large = features
@@ -58,23 +60,26 @@ pub(super) fn of_model(
     text::few(&mut large, |more| {
         format!("The coefficients of {} are as large.", text::plural(more, "more feature"))
     });
-    warnings.extend(large.into_iter().map(serious));
+    warnings.extend(large.into_iter().map(|words| serious(words).of(FindingKind::Leak)));
     let features = card.features.len() as u64;
     if data.rows < ROWS_FOR_EACH * features {
         warnings.push(warning(format!(
             "The model has {} but was trained on only {}: fewer than {ROWS_FOR_EACH} per feature.",
             text::plural(features, "feature"),
             text::plural(data.rows, "row")
-        )));
+        )).of(FindingKind::FewRows));
     }
     let share = data.positives as f64 / data.rows.max(1) as f64;
     if share.min(1.0 - share) < RARE {
-        warnings.push(warning(format!(
-            "The classes are unbalanced: {} of the {} trained on are positive. Accuracy is \
+        warnings.push(
+            warning(format!(
+                "The classes are unbalanced: {} of the {} trained on are positive. Accuracy is \
              misleading here; consider \"training.class_weight\".",
-            format::percent(share),
-            text::plural(data.rows, "row")
-        )));
+                format::percent(share),
+                text::plural(data.rows, "row")
+            ))
+            .of(FindingKind::UnbalancedClasses),
+        );
     }
     if let Some(reason) = &model.fitted.fallback {
         warnings.push(note(format!("The Newton solver was used instead of L-BFGS: {reason}.")));
@@ -91,15 +96,18 @@ pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<F
     let Some(test) = test else { return };
     let (alpha, matters) = CALIBRATION;
     if test.p_value < alpha && test.gap >= matters {
-        warnings.push(warning(format!(
-            "The predicted probabilities are off by {:.2} on average: in {} of test rows \
+        warnings.push(
+            warning(format!(
+                "The predicted probabilities are off by {:.2} on average: in {} of test rows \
              the share of positives differs from the prediction (Hosmer-Lemeshow {:.1}, p {}). The \
              ranking of the rows may still be correct, but do not rely on the probabilities.",
-            test.gap,
-            text::plural(test.groups as u64, "group"),
-            test.statistic,
-            format::number(test.p_value)
-        )));
+                test.gap,
+                text::plural(test.groups as u64, "group"),
+                test.statistic,
+                format::number(test.p_value)
+            ))
+            .of(FindingKind::Calibration),
+        );
     }
 }
 
@@ -146,13 +154,17 @@ pub(super) fn of_score(score: &Score, warnings: &mut Vec<Finding>) {
     if let Some(few) = few {
         let rows = text::plural(score.n, "test row");
         let one = if score.confusion.one_class() { ", all of one class" } else { "" };
-        warnings.push(warning(format!("{rows}{one}: {few} how good the model is.")));
+        let words = format!("{rows}{one}: {few} how good the model is.");
+        warnings.push(warning(words).of(FindingKind::FewRows));
     }
     if !score.beats_constant {
-        warnings.push(serious(format!(
-            "The model does not beat the best constant answer: F1 {:.4} against {:.4}.",
-            score.f1, score.constant_f1
-        )));
+        warnings.push(
+            serious(format!(
+                "The model does not beat the best constant answer: F1 {:.4} against {:.4}.",
+                score.f1, score.constant_f1
+            ))
+            .of(FindingKind::BelowConstant),
+        );
     } else if !score.beyond_chance && few.is_none() {
         warnings.push(warning(format!(
             "The model is ahead of the best constant answer (F1 {:.4} against {:.4}), but \

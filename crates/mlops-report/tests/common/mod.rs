@@ -204,19 +204,19 @@ pub(crate) fn plausible() -> Report {
                 severity: Severity::Note,
                 text: "contract_value has 3 values more than 8 deviations from the mean."
                     .to_owned(),
-                told: false,
+                ..Finding::default()
             },
             Finding {
                 severity: Severity::Serious,
                 text: "support_tickets was measured after the clients left in 212 rows: the \
                        model may know the future."
                     .to_owned(),
-                told: false,
+                ..Finding::default()
             },
             Finding {
                 severity: Severity::Warning,
                 text: "payment_delay_days is missing in 12 % of the rows.".to_owned(),
-                told: false,
+                ..Finding::default()
             },
         ],
     }

@@ -9,6 +9,8 @@ use crate::predict::explain::KEY;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain";
+pub(crate) const HTML: &str = "text/html";
+const FORM: &str = "application/x-www-form-urlencoded";
 const CSV: &str = "text/csv";
 
 /// See the module.
@@ -51,6 +53,39 @@ impl Operation {
     /// Also answers as text, for clients that prefer that.
     pub(crate) fn also_text(mut self) -> Self {
         self.value["responses"]["200"]["content"][TEXT] = json!({ "schema": text() });
+        self
+    }
+
+    /// Also answers as a page, for browsers.
+    pub(crate) fn also_html(mut self) -> Self {
+        self.value["responses"]["200"]["content"][HTML] = json!({ "schema": text() });
+        self
+    }
+
+    /// Sends the browser to another page.
+    pub(crate) fn goes_elsewhere(mut self, words: &str) -> Self {
+        let header = json!({ "description": "where", "schema": { "type": "string" } });
+        self.value["responses"]["303"] = json!({ "description": words,
+            "content": content(HTML, &text()), "headers": { "Location": header } });
+        self
+    }
+
+    /// Takes the parameter `name` of the query, which `words` describe.
+    pub(crate) fn asks(mut self, name: &str, schema: &Value, words: &str) -> Self {
+        self.query.push(json!({ "name": name, "in": "query", "required": false, "schema": schema,
+            "description": words }));
+        self
+    }
+
+    /// Answers a page of a list.
+    pub(crate) fn paged(self) -> Self {
+        let schema = json!({ "type": "integer", "minimum": 1, "maximum": 1_u64 << 40 });
+        self.asks("page", &schema, "Which page of the list, from 1")
+    }
+
+    /// Takes a form with the schema `schema`.
+    pub(crate) fn takes_form(mut self, schema: &str) -> Self {
+        self.body = Some(json!({ "required": true, "content": content(FORM, &reference(schema)) }));
         self
     }
 

@@ -231,7 +231,7 @@ fn inference() -> Value {
         "RequestedOutput": object(&["name"], json!({
             "name": { "type": "string", "enum": ["prediction", "probability"] },
             "parameters": reference("Record") })),
-        "Inference": object(&["inputs"], json!({ "id": text(),
+        "Inference": object(&["inputs"], json!({ "id": { "type": ["string", "null"] },
             "inputs": list(&reference("InferenceTensor")),
             "outputs": list(&reference("RequestedOutput")),
             "parameters": reference("Parameters") })),
@@ -248,6 +248,7 @@ fn inference() -> Value {
 fn records() -> Value {
     json!({
         "Record": object(&[], Value::Null),
+        "LogIn": object(&["token"], json!({ "token": text(), "next": text() })),
         "Alive": object(&["status"], json!({ "status": text() })),
         "Trouble": object(&["release", "reason"],
             json!({ "release": { "type": ["string", "null"] }, "reason": text() })),

@@ -178,6 +178,9 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
                 "send one row, or \"columns\" with \"data\", or the name of a file: not several",
             ));
         }
+        if found.split && !data {
+            return Err(A::Error::custom("\"columns\" needs \"data\", the list of its rows"));
+        }
         if named {
             found.file = Some(file);
         } else if !found.split {

@@ -7,10 +7,16 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
 #![expect(clippy::format_push_string, reason = "short before fast")]
 
+/// What an attacker who may ask tries next.
+mod abuse;
 /// Who may ask: tokens, scopes, addresses that others reach.
 mod access;
 /// `/prediction` and `/scoring`: every form of rows, every way to break them.
 mod answers;
+/// The pages of the dashboard in a browser.
+mod browser;
+/// Clients one by one: limits, proxies, and what is told of those refused.
+mod clients;
 /// The description of the service against the service.
 mod description;
 /// A disk that hangs.
@@ -29,6 +35,8 @@ mod generated;
 mod http;
 /// Limits of size, number and time; draining; the logs.
 mod manners;
+/// The pages of the dashboard.
+mod pages;
 /// The log of predictions: what is in it, what it outlives, what it leaves alone.
 mod prediction_log;
 /// Transcripts of the protocols' own clients, replayed.
@@ -41,5 +49,11 @@ mod refusals;
 mod reload;
 /// The scene: a workspace, and the service over it.
 mod scene;
+/// Requests that two readers could read in two ways.
+mod smuggling;
 /// The spelling of numbers in every protocol.
 mod spelling;
+/// The certificate: what is presented, renewed, refused.
+mod tls;
+/// The pages about the model: performance, drift, threshold, predictions, playground.
+mod watch;

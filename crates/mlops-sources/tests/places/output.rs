@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use mlops_core::ids::Step;
+use mlops_core::ids::{Severity, Step};
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report as _;
@@ -324,7 +324,7 @@ fn a_decision_says_that_the_table_is_behind_and_a_dry_run_leaves_it_alone() {
         })
     });
     let findings = decision.unwrap().findings();
-    let behind = findings.iter().find(|finding| finding.attention == Attention::Person).unwrap();
+    let behind = findings.iter().find(|finding| finding.severity == Severity::Person).unwrap();
     assert!(behind.text.contains("the table \"clients\" does not have finaldata2.csv yet"));
 }
 

@@ -27,6 +27,10 @@ pub struct Calibration {
     pub slope: Option<f64>,
     /// Its confidence interval.
     pub slope_interval: Option<Interval>,
+    /// Variances of intercept and slope on the diagonal, their covariance beside it; `None` in
+    /// files written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariance: Option<[[f64; 2]; 2]>,
     /// Why intercept and slope are unknown, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfitted: Option<Unfitted>,
@@ -159,6 +163,7 @@ impl LogOdds {
             intercept_interval: None,
             slope: None,
             slope_interval: None,
+            covariance: None,
             unfitted: None,
             spiegelhalter_z: z,
             spiegelhalter_p: p,
@@ -170,12 +175,17 @@ impl LogOdds {
                     Some(rows) => [0, 1].map(|of| rows.of_line(&line, of)),
                     None => [Sampling::ROWS; 2],
                 };
-                let [[var, _], [_, var_slope]] = line.covariance;
+                let [[var, both], [_, var_slope]] = line.covariance;
+                let both = both * (of_intercept.design * of_slope.design).sqrt();
                 Calibration {
                     intercept: Some(line.intercept),
                     intercept_interval: Some(wald(line.intercept, var, of_intercept)),
                     slope: Some(line.slope),
                     slope_interval: Some(wald(line.slope, var_slope, of_slope)),
+                    covariance: Some([
+                        [var * of_intercept.design, both],
+                        [both, var_slope * of_slope.design],
+                    ]),
                     ..none
                 }
             }
@@ -274,7 +284,7 @@ impl Rows<'_> {
 }
 
 /// The log-odds of a probability, clipped to [eps, 1 - eps].
-fn log_odds(p: f64) -> f64 {
+pub(in crate::evaluation) fn log_odds(p: f64) -> f64 {
     let clipped = p.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
     (clipped / (1.0 - clipped)).ln()
 }

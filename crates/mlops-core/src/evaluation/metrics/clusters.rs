@@ -129,7 +129,7 @@ impl Clusters {
 ///
 /// The first ones are tabulated; the others by Cornish and Fisher's expansion in 1 / degrees
 /// (Abramowitz and Stegun, 26.7.5), off by 1e-4 for 6 degrees and by less for more.
-fn student(degrees: f64) -> f64 {
+pub(super) fn student(degrees: f64) -> f64 {
     const FEW: [f64; 5] = [
         12.706_204_736_174_698,
         4.302_652_729_749_462,

@@ -140,6 +140,13 @@ pub(super) fn wald(estimate: f64, variance: f64, sampling: Sampling) -> Interval
     Interval { low: estimate - half, high: estimate + half, level: LEVEL, method: Method::Wald }
 }
 
+/// The interval for a score within [0, 1] that is yet to be known and is expected at `value` with this
+/// variance, by the normal distribution.
+pub fn expected_within(value: f64, variance: f64) -> Interval {
+    let Interval { low, high, .. } = wald(value, variance, Sampling::ROWS);
+    Interval { low: low.max(0.0), high: high.min(1.0), level: LEVEL, method: Method::Wald }
+}
+
 /// The interval for the Gini coefficient 2 AUC - 1, given that of the area.
 pub fn gini_interval(area: Interval) -> Interval {
     Interval { low: 2.0 * area.low - 1.0, high: 2.0 * area.high - 1.0, ..area }

@@ -20,6 +20,7 @@ pub mod clusters;
 pub mod deciles;
 pub mod difference;
 pub mod interval;
+pub mod mean;
 pub mod metric;
 pub mod paired;
 pub mod probability;

@@ -172,6 +172,29 @@ impl Ranking {
         std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
     }
 
+    /// Thresholds between neighbouring scores, from the one above which there is no row to the one below
+    /// which there is none, with the true and the false positives at each; empty with one class.
+    ///
+    /// At most `max_points`, as in [`roc_curve`](Self::roc_curve).
+    pub fn thresholds(&self, max_points: usize) -> Vec<(f64, u64, u64)> {
+        let Some((n, p)) = self.both_classes() else { return Vec::new() };
+        let Some(highest) = self.groups().next() else { return Vec::new() };
+        let kept: Vec<Reached> = self.thinned(n, p, max_points).collect();
+        let mut kept = kept.into_iter().peekable();
+        let mut points = vec![(score(highest.key), 0, 0)];
+        let mut groups = self.groups().peekable();
+        while let Some(at) = groups.next() {
+            if kept.next_if(|next| next.key == at.key).is_some() {
+                let threshold = match groups.peek() {
+                    Some(next) => score(at.key).midpoint(score(next.key)),
+                    None => score(at.key).next_down(),
+                };
+                points.push((threshold, at.tp, at.fp));
+            }
+        }
+        points
+    }
+
     /// The numbers of negatives and positives; `None` if one is zero.
     fn both_classes(&self) -> Option<(u64, u64)> {
         let (n, p) = (self.negatives.len() as u64, self.positives.len() as u64);
@@ -273,6 +296,31 @@ mod tests {
         assert!(found.deciles.is_empty());
         let same = Ranking::new(&LABELS, &[0.5; 8]).unwrap().figures().unwrap();
         assert!(same.ks.ks.abs() < 1e-15 && same.ks.matrix.tp == 4, "{same:?}");
+    }
+
+    #[test]
+    fn thresholds_divide_rows_as_they_count_them() {
+        let ranking = ranking();
+        let points = ranking.thresholds(100);
+        assert_eq!(points.len(), 6, "five different scores, and one above all: {points:?}");
+        assert!(points.is_sorted_by(|a, b| a.0 > b.0), "{points:?}");
+        for (threshold, tp, fp) in points {
+            let at = ranking.at(threshold);
+            assert_eq!((at.tp, at.fp), (tp, fp), "{threshold}");
+        }
+        let many: Vec<f64> = (0..1000).map(|i| f64::from(i) / 1000.0).collect();
+        let labels: Vec<bool> = (0..1000).map(|i| i % 3 == 0 || i > 800).collect();
+        let ranking = Ranking::new(&labels, &many).unwrap();
+        let points = ranking.thresholds(50);
+        assert!((40..=51).contains(&points.len()), "{}", points.len());
+        assert_eq!((points[0].1, points[0].2), (0, 0));
+        let last = points[points.len() - 1];
+        assert_eq!(last.1 + last.2, 1000);
+        for (threshold, tp, fp) in points {
+            let at = ranking.at(threshold);
+            assert_eq!((at.tp, at.fp), (tp, fp), "{threshold}");
+        }
+        assert!(Ranking::new(&[true], &[0.5]).unwrap().thresholds(9).is_empty());
     }
 
     #[test]

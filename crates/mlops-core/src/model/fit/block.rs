@@ -17,6 +17,8 @@ pub struct Block {
     rows: usize,
     values: Vec<f64>,
     labels: Vec<f64>,
+    /// Empty if every row has weight 1.
+    weights: Vec<f64>,
     /// A buffer for a source to read bytes into.
     bytes: Vec<u8>,
 }
@@ -29,6 +31,7 @@ impl Block {
             rows: 0,
             values: vec![0.0; features * BLOCK_ROWS],
             labels: vec![0.0; BLOCK_ROWS],
+            weights: Vec::new(),
             bytes: Vec::new(),
         }
     }
@@ -83,14 +86,46 @@ impl Block {
         &mut self.labels
     }
 
+    /// The weights of the filled rows; `None` if each has weight 1.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.get(..self.rows).filter(|weights| !weights.is_empty())
+    }
+
+    /// All [`BLOCK_ROWS`] places for weights; from then on the block has some.
+    pub fn weights_mut(&mut self) -> &mut [f64] {
+        self.weights.resize(BLOCK_ROWS, 1.0);
+        &mut self.weights
+    }
+
     /// Keeps only the rows at the ascending indices `kept`.
     pub(crate) fn keep(&mut self, kept: &[usize]) {
-        for column in self.values.chunks_exact_mut(BLOCK_ROWS).chain([self.labels.as_mut_slice()]) {
+        let columns = self.values.chunks_exact_mut(BLOCK_ROWS).chain([self.labels.as_mut_slice()]);
+        for column in columns.chain(self.weights.chunks_exact_mut(BLOCK_ROWS)) {
             for (to, from) in kept.iter().enumerate() {
                 column[to] = column[*from];
             }
         }
         self.rows = kept.len();
+    }
+}
+
+/// Sums of the weights of rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weighed {
+    /// Of negative and of positive rows.
+    pub by_class: [f64; 2],
+    /// Of the squares.
+    pub squares: f64,
+    /// The smallest weight above 0.
+    pub least: f64,
+}
+
+impl Weighed {
+    /// The number of rows of weight 1 whose mean would vary as much (Kish): the square of the sum
+    /// divided by the sum of the squares.
+    pub fn effective_rows(&self) -> f64 {
+        let [negative, positive] = self.by_class;
+        (negative + positive).powi(2) / self.squares
     }
 }
 
@@ -120,6 +155,17 @@ pub trait Blocks: Sync {
     fn rows_in(&self, index: usize) -> u64 {
         let before = index as u64 * BLOCK_ROWS as u64;
         self.rows().saturating_sub(before).min(BLOCK_ROWS as u64)
+    }
+
+    /// The weights of all rows; `None` if each has weight 1, and no block has weights.
+    fn weighed(&self) -> Option<Weighed> {
+        None
+    }
+
+    /// The sums of the weights of negative and of positive rows.
+    fn class_totals(&self) -> [f64; 2] {
+        let (rows, positives) = (self.rows() as f64, self.positives() as f64);
+        self.weighed().map_or([rows - positives, positives], |weighed| weighed.by_class)
     }
 
     /// Fills `into` with block `index`, counted from 0.

@@ -42,7 +42,8 @@ impl LogisticRegression {
         fitted: &Fitted,
     ) -> Result<Option<CrossCheck>> {
         let small = blocks.rows().saturating_mul(blocks.features() as u64) <= CHECK_CELLS;
-        let known = self.class_weight == ClassWeight::None && PENALTIES.contains(&self.c);
+        let weighted = self.class_weight != ClassWeight::None || blocks.weighed().is_some();
+        let known = !weighted && PENALTIES.contains(&self.c);
         if !small || !known {
             return Ok(None);
         }

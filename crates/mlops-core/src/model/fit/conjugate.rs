@@ -135,6 +135,9 @@ impl Work for AddProduct<'_> {
             let curvature = weight * (logistic(z) * logistic(-z));
             *along = if vector.is_some() { *along * curvature } else { curvature };
         }
+        if let Some(weights) = block.weights() {
+            along.iter_mut().zip(weights).for_each(|(along, weight)| *along *= weight);
+        }
         let along = &along[..block.rows()];
         for (j, sum) in sums[..features].iter_mut().enumerate() {
             let (mean, inverse) = (at.scaler.mean[j], 1.0 / at.scaler.scale[j]);

@@ -5,11 +5,12 @@
 //! encoding (values for missing cells, categories) is that of all rows, which have no labels in it.
 //! Not for the choice of the folds: see `evaluation::folds`; not for the final model.
 
-use super::block::{BLOCK_ROWS, Block, Blocks, read_checked};
+use super::block::{BLOCK_ROWS, Block, Blocks, Weighed, read_checked};
 use super::newton::Newton;
 use super::path::{self, optima};
 use super::reduce::{Pass, reduce};
 use super::scaler::Scaler;
+use super::weighted::weigh;
 use super::{LogisticRegression, check_classes, threads_within, with_matrix};
 use crate::error::{Error, Result};
 use crate::evaluation::folds::Folds;
@@ -58,9 +59,9 @@ impl<'a> CrossValidation<'a> {
         let mut fits = Vec::with_capacity(folds.len());
         let mut before: Option<Vec<Vec<f64>>> = None;
         for fold in 0..folds.len() {
-            let rows = RowsOfFold::new(blocks, folds, fold, true);
-            check_classes(&rows)?;
             let threads = threads_within(estimator.threads, blocks.features(), estimator.memory);
+            let rows = RowsOfFold::new(blocks, folds, fold, true).weighed(threads)?;
+            check_classes(&rows)?;
             let scaler = Scaler::fit(&rows, numeric, threads)?;
             let newton = Newton {
                 blocks: &rows,
@@ -93,20 +94,30 @@ impl<'a> CrossValidation<'a> {
 }
 
 impl FoldFits<'_> {
-    /// For each C the mean log loss, in nats, of each fold's test rows.
+    /// For each C the mean log loss, in nats, of each fold's test rows; by their weights, if they have any.
     ///
     /// # Errors
     /// Any error of the source.
     pub fn log_losses(&self) -> Result<Vec<Vec<f64>>> {
         let mut by_fold = Vec::new();
         for (fold, fit) in self.fits.iter().enumerate() {
-            let rows = self.of.tested(fold);
+            let rows = self.of.tested(fold).weighed(self.threads())?;
             let pass = LogLoss(fit);
             let sums = reduce(&rows, 1, self.threads(), &pass)?;
-            by_fold.push((sums, rows.rows as f64));
+            let all = rows.weighed.map_or(rows.rows as f64, |w| w.by_class.iter().sum());
+            by_fold.push((sums, all));
         }
         let of = |c: usize| by_fold.iter().map(|(sums, rows)| sums[c] / rows).collect();
         Ok((0..self.fits.first().map_or(0, |fit| fit.betas.len())).map(of).collect())
+    }
+
+    /// The log loss of each row by the fold that is tested on it, for the C at place `at`; NaN for rows on
+    /// which none is.
+    ///
+    /// # Errors
+    /// Any error of the source.
+    pub fn row_losses(&self, at: usize) -> Result<Vec<f64>> {
+        self.by_row(at, row_loss)
     }
 
     /// The probability of the positive class for each row by the fold that is tested on it, for the
@@ -115,14 +126,19 @@ impl FoldFits<'_> {
     /// # Errors
     /// Any error of the source.
     pub fn probabilities(&self, at: usize) -> Result<Vec<f64>> {
+        self.by_row(at, |z, _| logistic(z))
+    }
+
+    /// What `of` makes of log-odds and label of each row that is tested.
+    fn by_row(&self, at: usize, of: fn(f64, f64) -> f64) -> Result<Vec<f64>> {
         let mut all = vec![f64::NAN; self.of.folds.rows()];
         for (fold, fit) in self.fits.iter().enumerate() {
             let rows = self.of.tested(fold);
-            let pass = Predict { fit, at };
+            let pass = ByRow { fit, at, of };
             let predicted = reduce(&rows, 1, self.threads(), &pass)?;
             let tested = (0..all.len()).filter(|row| self.of.folds.tests(fold, *row));
-            for (row, probability) in tested.zip(predicted) {
-                all[row] = probability;
+            for (row, value) in tested.zip(predicted) {
+                all[row] = value;
             }
         }
         Ok(all)
@@ -143,11 +159,13 @@ struct RowsOfFold<'a> {
     /// The blocks with any such row, and how many they have.
     kept: Vec<(usize, u64)>,
     rows: u64,
+    weighed: Option<Weighed>,
 }
 
 impl<'a> RowsOfFold<'a> {
     fn new(source: &'a dyn Blocks, folds: &'a Folds, fold: usize, trained: bool) -> Self {
-        let mut found = Self { source, folds, fold, trained, kept: Vec::new(), rows: 0 };
+        let kept = Vec::new();
+        let mut found = Self { source, folds, fold, trained, kept, rows: 0, weighed: None };
         for index in 0..source.blocks() {
             let rows = found.places(index).count() as u64;
             if rows > 0 {
@@ -156,6 +174,14 @@ impl<'a> RowsOfFold<'a> {
             }
         }
         found
+    }
+
+    /// With the sums of the weights, if the source has any.
+    fn weighed(mut self, threads: usize) -> Result<Self> {
+        if self.source.weighed().is_some() {
+            self.weighed = Some(weigh(&self, threads)?);
+        }
+        Ok(self)
     }
 
     /// The places of its rows in block `index` of the source.
@@ -182,6 +208,10 @@ impl Blocks for RowsOfFold<'_> {
     fn positives(&self) -> u64 {
         // Those of test rows nobody asks for.
         if self.trained { self.folds.positives(self.fold) } else { 0 }
+    }
+
+    fn weighed(&self) -> Option<Weighed> {
+        self.weighed
     }
 
     fn name(&self, j: usize) -> String {
@@ -246,9 +276,10 @@ impl Pass for LogLoss<'_> {
     ) -> Result<()> {
         for (at, sum) in sums.iter_mut().enumerate() {
             self.0.margins(at, block, margins);
-            for (z, label) in margins.iter().zip(block.labels()) {
-                let wrong = if *label > 0.5 { -z } else { *z };
-                *sum += wrong.max(0.0) + (-wrong.abs()).exp().ln_1p();
+            let losses = margins.iter().zip(block.labels()).map(|(z, label)| row_loss(*z, *label));
+            match block.weights() {
+                None => losses.for_each(|loss| *sum += loss),
+                Some(weights) => losses.zip(weights).for_each(|(loss, w)| *sum += w * loss),
             }
         }
         Ok(())
@@ -259,13 +290,20 @@ impl Pass for LogLoss<'_> {
     }
 }
 
-/// Lists the probabilities, in order.
-struct Predict<'a> {
-    fit: &'a FoldFit,
-    at: usize,
+/// The log loss of a row at log-odds `z`.
+fn row_loss(z: f64, label: f64) -> f64 {
+    let wrong = if label > 0.5 { -z } else { z };
+    wrong.max(0.0) + (-wrong.abs()).exp().ln_1p()
 }
 
-impl Pass for Predict<'_> {
+/// Lists something of the rows, in order.
+struct ByRow<'a> {
+    fit: &'a FoldFit,
+    at: usize,
+    of: fn(f64, f64) -> f64,
+}
+
+impl Pass for ByRow<'_> {
     type Sums = Vec<f64>;
     type Scratch = Vec<f64>;
 
@@ -285,7 +323,7 @@ impl Pass for Predict<'_> {
         sums: &mut Vec<f64>,
     ) -> Result<()> {
         self.fit.margins(self.at, block, margins);
-        sums.extend(margins.iter().map(|z| logistic(*z)));
+        sums.extend(margins.iter().zip(block.labels()).map(|(z, label)| (self.of)(*z, *label)));
         Ok(())
     }
 

@@ -134,7 +134,10 @@ impl Work for AddLikelihood<'_> {
         let Self { pass, block, scratch: s, sums } = self;
         pass.margins(block, s);
         pass.rows(block, s);
-        sums.loss += loss(s, pass.weights);
+        sums.loss += match block.weights() {
+            None => loss(s, pass.weights),
+            Some(_) => weighted_loss(s),
+        };
         sums.rows += block.rows() as u64;
         sums.positives += sum(&s.labels);
         add_gradient(s, &mut sums.gradient);
@@ -173,6 +176,9 @@ impl Likelihood<'_> {
         s.labels[rows..].fill(0.0);
         for (weight, label) in s.weights.iter_mut().zip(&s.labels) {
             *weight = if *label > 0.5 { positive } else { negative };
+        }
+        if let Some(of_rows) = block.weights() {
+            s.weights.iter_mut().zip(of_rows).for_each(|(weight, of_row)| *weight *= of_row);
         }
         // Padding has weight 0, so that it contributes nothing.
         s.weights[rows..].fill(0.0);
@@ -220,6 +226,20 @@ fn loss(s: &Scratch, weights: [f64; 2]) -> f64 {
         logs.map(f64::ln)
     };
     linear.iter().sum::<f64>() + weights[0] * logs[0] + weights[1] * logs[1]
+}
+
+/// The loss of a block whose rows have weights, so that each needs a logarithm of its own.
+#[inline(never)]
+fn weighted_loss(s: &Scratch) -> f64 {
+    let mut lanes = [0.0; PRODUCTS];
+    let chunks = s.linear.as_chunks::<PRODUCTS>().0.iter();
+    let weights = s.weights.as_chunks::<PRODUCTS>().0;
+    for ((line, small), weight) in chunks.zip(s.small.as_chunks::<PRODUCTS>().0).zip(weights) {
+        for l in 0..PRODUCTS {
+            lanes[l] += line[l] + weight[l] * small[l].ln_1p();
+        }
+    }
+    lanes.iter().sum()
 }
 
 /// By how much the two products of the loss exceed 1, to full precision. Not inlined: it is rarely

@@ -4,7 +4,9 @@
 //! predictions. Names, objective and optimum are scikit-learn's:
 //!
 //! sum over rows of weight * log(1 + exp(-s z)) + |w|² / (2 C), with z = x·w + b on standardised
-//! features, s = ±1 the label, the intercept b not penalised.
+//! features, s = ±1 the label, the intercept b not penalised. The weight of a row is that of its class
+//! times its own, as with scikit-learn's `sample_weight`; mean and scale are then weighted too, so that
+//! a row of weight 2 is the same as the row twice.
 //!
 //! All solvers stop at the same test, results do not depend on the number of threads, and a fit
 //! that does not converge is an error, never a warning. Without a penalty (C infinite), separable
@@ -26,17 +28,19 @@ mod path;
 mod reduce;
 mod repeats;
 mod scaler;
+mod weighted;
 
 use crate::config::choices::{ClassWeight, Solver};
 use serde::{Deserialize, Serialize};
 
-pub use block::{BLOCK_ROWS, Block, Blocks};
+pub use block::{BLOCK_ROWS, Block, Blocks, Weighed};
 pub use check::{CHECK_CELLS, CrossCheck};
 pub use cross_validation::{CrossValidation, FoldFits};
 pub use grid::{GRID, GridPoint, PenaltyGrid};
 pub use packed::PackedBlocks;
 pub use scaler::Scaler;
 pub(crate) use scaler::constant;
+pub use weighted::{HalfLife, Weighted};
 
 use crate::error::{Error, Result};
 use newton::Newton;
@@ -172,10 +176,11 @@ impl LogisticRegression {
 
     /// The weights of a negative and of a positive row.
     fn row_weights(&self, blocks: &dyn Blocks) -> [f64; 2] {
-        let (rows, positives) = (blocks.rows() as f64, blocks.positives() as f64);
+        let [negatives, positives] = blocks.class_totals();
+        let all = negatives + positives;
         match self.class_weight {
             ClassWeight::None => [1.0, 1.0],
-            ClassWeight::Balanced => [rows / (2.0 * (rows - positives)), rows / (2.0 * positives)],
+            ClassWeight::Balanced => [all / (2.0 * negatives), all / (2.0 * positives)],
         }
     }
 
@@ -184,10 +189,10 @@ impl LogisticRegression {
     /// multiplies the odds of every row by the ratio of the weights (King and Zeng, "Logistic
     /// Regression in Rare Events Data", 2001, 4.1). 0 without weights.
     pub fn prior_shift(&self, blocks: &dyn Blocks) -> f64 {
-        let (positives, rows) = (blocks.positives() as f64, blocks.rows() as f64);
+        let [negatives, positives] = blocks.class_totals();
         match self.class_weight {
             ClassWeight::None => 0.0,
-            ClassWeight::Balanced => (positives / (rows - positives)).ln(),
+            ClassWeight::Balanced => (positives / negatives).ln(),
         }
     }
 

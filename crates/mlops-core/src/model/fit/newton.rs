@@ -330,7 +330,9 @@ impl Newton<'_> {
         /// How far rounding may move a row to the wrong side, as a share of the largest move.
         const NOTHING: f64 = 1e-6;
         // A loss below that of a single wrong answer: there is none.
-        let all_right = here.loss < std::f64::consts::LN_2 * self.weights[0].min(self.weights[1]);
+        let least = self.blocks.weighed().map_or(1.0, |weighed| weighed.least);
+        let least = least * self.weights[0].min(self.weights[1]);
+        let all_right = here.loss < std::f64::consts::LN_2 * least;
         let direction: Vec<f64> = if all_right {
             here.beta.clone()
         } else if here.norm <= self.tol && max_norm(step) > STEP_TOLERANCE * 1e4 {
@@ -361,8 +363,7 @@ impl Newton<'_> {
 
     /// Weights of all negative and all positive rows.
     fn class_totals(&self) -> [f64; 2] {
-        let positives = self.blocks.positives() as f64;
-        let negatives = self.blocks.rows() as f64 - positives;
+        let [negatives, positives] = self.blocks.class_totals();
         [self.weights[0] * negatives, self.weights[1] * positives]
     }
 

@@ -54,6 +54,9 @@ impl Scaler {
                 "there are no rows to learn the scaling from; ingest data before training",
             ));
         }
+        if let Some(weighed) = blocks.weighed() {
+            return Self::weighted(blocks, numeric, weighed.by_class.iter().sum(), threads);
+        }
         let first = reduce(blocks, 1, threads, &MomentPass(blocks))?;
         let mut scaler = Self::identity(numeric.len());
         let rows = blocks.rows();
@@ -88,16 +91,27 @@ impl Scaler {
                 scaler.scale[j] = variance.sqrt() / unit;
             }
         }
-        scaler.check(blocks, &first)?;
+        scaler.check(blocks, &first.iter().map(|s| [s.lowest, s.highest]).collect::<Vec<_>>())?;
+        Ok(scaler)
+    }
+
+    /// The same of rows with weights, whose sum is `total`.
+    fn weighted(blocks: &dyn Blocks, numeric: &[bool], total: f64, threads: usize) -> Result<Self> {
+        let moments = moments(blocks, total, threads)?;
+        let mut scaler = Self::identity(numeric.len());
+        for (j, moments) in moments.iter().enumerate().filter(|(j, _)| numeric[*j]) {
+            (scaler.mean[j], scaler.scale[j]) = (moments.mean, moments.scale);
+        }
+        scaler.check(blocks, &moments.iter().map(|m| [m.lowest, m.highest]).collect::<Vec<_>>())?;
         Ok(scaler)
     }
 
     /// Checks that standardised values are finite: neither the distance from the mean nor the
     /// inverse of the scale may overflow.
-    fn check(&self, blocks: &dyn Blocks, sums: &[FeatureSums]) -> Result<()> {
+    fn check(&self, blocks: &dyn Blocks, ranges: &[[f64; 2]]) -> Result<()> {
         let usable = |j: &usize| {
-            let (mean, scale, sums) = (self.mean[*j], self.scale[*j], &sums[*j]);
-            let far = [sums.lowest - mean, sums.highest - mean].iter().all(|d| d.is_finite());
+            let (mean, scale) = (self.mean[*j], self.scale[*j]);
+            let far = ranges[*j].iter().all(|end| (end - mean).is_finite());
             (far || mean == 0.0) && scale.is_normal() && (1.0 / scale).is_normal()
         };
         match (0..self.mean.len()).find(|j| !usable(j)) {
@@ -309,6 +323,140 @@ impl Pass for Spread<'_> {
             a[1] += b[1];
         }
     }
+}
+
+/// The moments of a feature with weights.
+#[derive(Debug, Clone, Copy)]
+struct Moments {
+    lowest: f64,
+    highest: f64,
+    mean: f64,
+    /// The standard deviation; 1 for a constant feature, whose mean is its value.
+    scale: f64,
+}
+
+/// Weighted mean and standard deviation of all features, as scikit-learn's `StandardScaler` with
+/// `sample_weight` has them: divided by the sum of the weights.
+fn moments(blocks: &dyn Blocks, total: f64, threads: usize) -> Result<Vec<Moments>> {
+    let first = reduce(blocks, 1, threads, &WeightedSums(blocks))?;
+    let mut found: Vec<Moments> = first
+        .iter()
+        .map(|sums| Moments {
+            lowest: sums.lowest,
+            highest: sums.highest,
+            mean: sums.sum / total,
+            scale: 1.0,
+        })
+        .collect();
+    let spread = WeightedSpread {
+        mean: found.iter().map(|moments| moments.mean).collect(),
+        unit: found.iter().map(|m| unit_of(m.highest.abs().max(m.lowest.abs()))).collect(),
+    };
+    let second = reduce(blocks, 1, threads, &spread)?;
+    for ((moments, [square, linear]), unit) in found.iter_mut().zip(second).zip(&spread.unit) {
+        if constant(moments.lowest, moments.highest) {
+            moments.mean = moments.lowest;
+        } else {
+            let variance = (square - linear * linear / total) / total;
+            moments.scale = variance.sqrt() / unit;
+        }
+    }
+    Ok(found)
+}
+
+#[derive(Clone)]
+struct WeightedSum {
+    lowest: f64,
+    highest: f64,
+    sum: f64,
+}
+
+/// First pass: ranges and weighted sums.
+struct WeightedSums<'a>(&'a dyn Blocks);
+
+impl Pass for WeightedSums<'_> {
+    type Sums = Vec<WeightedSum>;
+    type Scratch = ();
+
+    fn zero(&self) -> Vec<WeightedSum> {
+        let none = WeightedSum { lowest: f64::INFINITY, highest: f64::NEG_INFINITY, sum: 0.0 };
+        vec![none; self.0.features()]
+    }
+
+    fn scratch(&self) {}
+
+    fn add(
+        &self,
+        index: usize,
+        block: &Block,
+        (): &mut (),
+        sums: &mut Vec<WeightedSum>,
+    ) -> Result<()> {
+        let weights = weights(block)?;
+        for (j, sums) in sums.iter_mut().enumerate() {
+            let values = block.column(j);
+            check_finite(index, &|| self.0.name(j), values)?;
+            let mut of_block = 0.0;
+            for (value, weight) in values.iter().zip(weights) {
+                sums.lowest = sums.lowest.min(*value);
+                sums.highest = sums.highest.max(*value);
+                of_block += value * weight;
+            }
+            sums.sum += of_block;
+        }
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Vec<WeightedSum>, following: Vec<WeightedSum>) {
+        for (a, b) in into.iter_mut().zip(following) {
+            a.lowest = a.lowest.min(b.lowest);
+            a.highest = a.highest.max(b.highest);
+            a.sum += b.sum;
+        }
+    }
+}
+
+/// Second pass, as without weights: squared and plain differences from the mean, in units in which no
+/// square overflows or vanishes.
+struct WeightedSpread {
+    mean: Vec<f64>,
+    unit: Vec<f64>,
+}
+
+impl Pass for WeightedSpread {
+    type Sums = Vec<[f64; 2]>;
+    type Scratch = ();
+
+    fn zero(&self) -> Self::Sums {
+        vec![[0.0; 2]; self.mean.len()]
+    }
+
+    fn scratch(&self) {}
+
+    fn add(&self, _: usize, block: &Block, (): &mut (), sums: &mut Self::Sums) -> Result<()> {
+        let weights = weights(block)?;
+        for (j, sums) in sums.iter_mut().enumerate() {
+            let (unit, mean) = (self.unit[j], self.mean[j] * self.unit[j]);
+            let mut of_block = [0.0; 2];
+            for (value, weight) in block.column(j).iter().zip(weights) {
+                let away = value * unit - mean;
+                of_block[0] += weight * (away * away);
+                of_block[1] += weight * away;
+            }
+            sums.iter_mut().zip(of_block).for_each(|(sum, more)| *sum += more);
+        }
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Self::Sums, following: Self::Sums) {
+        for (a, b) in into.iter_mut().zip(following) {
+            a.iter_mut().zip(b).for_each(|(sum, more)| *sum += more);
+        }
+    }
+}
+
+fn weights(block: &Block) -> Result<&[f64]> {
+    block.weights().ok_or_else(|| Error::data("the training rows lost their weights: train again"))
 }
 
 /// Folds in eight lanes: with one, every step would wait for the last. `start` must be neutral or

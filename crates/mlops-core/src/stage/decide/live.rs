@@ -2,12 +2,15 @@
 //!
 //! Not for making one live again: see [`super::restore_release`].
 
-use crate::ids::{DatasetVersion, DecisionOutcome};
+use crate::ids::{DatasetVersion, DecisionOutcome, FindingKind};
+use crate::model::Model;
 use crate::release::Release;
+use crate::run::asked::headline;
+use crate::run::attention::Remark;
 use crate::run::decision::Live;
 use crate::{Error, Result};
 
-use super::super::score;
+use super::super::{asked, replay, score};
 use super::DecisionRun;
 
 impl DecisionRun<'_> {
@@ -44,6 +47,32 @@ impl DecisionRun<'_> {
         let form = self.workspace.ledger.form_of(dataset).unwrap_or_default();
         self.decision.live = Some(Live { release: release.id.clone(), dataset, form, f1 });
         release
+    }
+
+    /// Notes what the live release was asked for. A log that cannot be read is told, and stops nothing.
+    pub(super) fn note_asked(&mut self, live: Option<&Release>) {
+        let Some(live) = live else { return };
+        match asked::run(self.context, self.workspace, live, self.decision.drift.as_ref()) {
+            Ok(found) => {
+                let window = found.as_ref().and_then(|asked| headline(&asked.windows));
+                self.decision.asked = window.cloned().map(Box::new);
+            }
+            Err(e) => {
+                let words = format!("what is asked is unknown: {e}");
+                self.decision.data.warnings.push(Remark::new(FindingKind::Upkeep, words));
+            }
+        }
+    }
+
+    /// Notes what `challenger` would have answered to that.
+    pub(super) fn note_replay(&mut self, live: &Release, challenger: &Model) {
+        match replay::run(self.context, live, challenger) {
+            Ok(found) => self.decision.replay = found,
+            Err(e) => {
+                let words = format!("nothing was replayed: {e}");
+                self.decision.data.warnings.push(Remark::new(FindingKind::Upkeep, words));
+            }
+        }
     }
 
     /// The data set that the live model was trained on, if it is in these records: its number is

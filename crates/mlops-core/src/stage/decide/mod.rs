@@ -19,10 +19,11 @@ use crate::drift::ModelDrift;
 use crate::evaluation::gate::GateVerdict;
 use crate::evaluation::metrics::{ConstantBaseline, Metric, SAME_F1};
 use crate::evaluation::reasons::{Constant, GateReason, Reasons, Ruling};
-use crate::ids::{DatasetVersion, DecisionOutcome, RunId, Step};
-use crate::ledger::{DatasetRecord, DecisionRecord, Ledger, projections};
+use crate::ids::{DatasetVersion, DecisionOutcome, FindingKind, RunId, Step};
+use crate::ledger::{Challenger, DatasetRecord, DecisionRecord, Headline, Ledger, projections};
 use crate::model::Model;
 use crate::release::Release;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Rehearsal, Report, Workspace};
 use crate::run::decision::{Concern, Decision, Retrained, StepTime};
 use crate::table::schema::Schema;
@@ -32,6 +33,7 @@ use super::deploy::{self, Candidate};
 use super::ingest::{self, report::Ingested};
 use super::new_rows::{self, RowRanges};
 use super::score::{self, Score, Scoring};
+use super::window::Asked;
 use super::{holdout, restore_holdout, train};
 
 /// The user's options.
@@ -129,10 +131,10 @@ impl<'a> DecisionRun<'a> {
         let force = self.options.force;
         let lost = self.is_lost(live)?;
         if lost {
-            self.decision.data.warnings.push(
-                "no release is live and no earlier one exists any more: a new model is trained"
-                    .to_owned(),
-            );
+            self.decision.data.warnings.push(Remark::new(
+                FindingKind::Model,
+                "no release is live and no earlier one exists any more: a new model is trained",
+            ));
         }
         let erased = self.is_of_erased_people(trained)?;
         if dataset.version <= looked && !force && !lost && !erased {
@@ -155,16 +157,16 @@ impl<'a> DecisionRun<'a> {
         let schema = ingest::identity::schema(self.context, self.workspace)?;
         let (new, note) = self.after(&schema, &dataset, judged)?;
         self.decision.data.new_rows = new.len();
+        let note = note.map(|note| Remark::new(FindingKind::Data, note));
         self.decision.data.warnings.extend(note);
         let same_columns = live.is_none_or(|live| live.model.schema.digest() == schema.digest());
         if new.len() == 0 && live.is_some() && same_columns && !force && !erased {
             let reason = format!("no row of {} is new", dataset.name());
             return self.nothing_new(live, &reason);
         }
-        let trained_rows = match trained {
-            Some(version) => {
-                let segments = self.workspace.ledger.segments(dataset.version)?;
-                Some(RowRanges::of(&segments, |s| s.batch <= version))
+        let trained_rows = match live.zip(trained) {
+            Some((live, version)) => {
+                Some(new_rows::trained_on(self.workspace, &live.model, &dataset, version)?)
             }
             None => None,
         };
@@ -173,14 +175,15 @@ impl<'a> DecisionRun<'a> {
 
         match live {
             Some(_) if !same_columns => {
-                self.decision.data.warnings.push(
-                    "the columns changed, so that the live model cannot be judged on these rows"
-                        .to_owned(),
-                );
+                self.decision.data.warnings.push(Remark::new(
+                    FindingKind::Model,
+                    "the columns changed, so that the live model cannot be judged on these rows",
+                ));
             }
             Some(live) => {
                 if trained.is_none() {
-                    self.decision.data.warnings.push(live::no_known_rows(live));
+                    let words = live::no_known_rows(live);
+                    self.decision.data.warnings.push(Remark::new(FindingKind::Model, words));
                 }
                 let judged = self.timed(Step::Drift, |run| {
                     judge::judge(run.context, run.workspace, live, &dataset, &new, known)
@@ -191,6 +194,7 @@ impl<'a> DecisionRun<'a> {
             }
             None => {}
         }
+        self.note_asked(live);
         let drift = self.decision.drift.as_ref();
         let asked = drift.is_none_or(ModelDrift::asks_for_a_challenger);
         if self.options.dry_run || !(force || asked || erased) {
@@ -219,13 +223,14 @@ impl<'a> DecisionRun<'a> {
         let seen: Vec<_> = erasures.iter().filter(|e| e.counts.was_seen_by(trained)).collect();
         let Some(last) = seen.last() else { return Ok(false) };
         let rows = seen.iter().map(|erasure| erasure.counts.rows).sum();
-        self.decision.data.warnings.push(format!(
+        let words = format!(
             "the live model may have been trained on {} of people who were erased since ({}, last in the run \
              {}): a new model is trained",
             text::plural(rows, "row"),
             text::plural(seen.len() as u64, "erasure"),
             last.run_id
-        ));
+        );
+        self.decision.data.warnings.push(Remark::new(FindingKind::ErasedPeople, words));
         self.decision.erased = rows;
         Ok(true)
     }
@@ -265,6 +270,7 @@ impl<'a> DecisionRun<'a> {
     /// Ends a run without new data. Concerns about the live release persist, and that none is live
     /// is never "nothing to do".
     fn nothing_new(mut self, live: Option<&Release>, reason: &str) -> Result<Decision> {
+        self.note_asked(live);
         if let Some(live) = live {
             self.keep_concerns(live)?;
         } else {
@@ -308,8 +314,12 @@ impl<'a> DecisionRun<'a> {
     ) -> Result<Decision> {
         let lost = self.is_lost(live)?;
         let again = restore_holdout::run(self.context, self.workspace, lost)?;
+        let again = again.map(|note| Remark::new(FindingKind::Data, note));
         self.decision.data.warnings.extend(again);
-        let trained = self.step(Step::Training, train::run)?;
+        let asked = Asked::by(&self.context.config, &self.decision);
+        let trained =
+            self.step(Step::Training, |context, workspace| train::of(context, workspace, &asked))?;
+        self.decision.window.clone_from(&trained.window_choice);
         let challenger = &trained.made.model;
         let scoring = self.step(Step::Scoring, |context, workspace| {
             score::of(context, workspace, challenger, trained.sha256)
@@ -328,6 +338,7 @@ impl<'a> DecisionRun<'a> {
         });
         let verdict = match live {
             Some(live) if live.model.schema.digest() == challenger.schema.digest() => {
+                self.note_replay(live, challenger);
                 let recorded = self.trained_version(Some(live))?.is_some();
                 Some(self.timed(Step::Gate, |run| run.gate(&live.model, challenger, recorded))?)
             }
@@ -550,6 +561,14 @@ fn record_of(decision: &Decision, dataset: &DatasetRecord) -> Result<DecisionRec
         release: decision.live.as_ref().map(|live| live.release.clone()),
         decision: serde_json::to_string(decision).map_err(|e| Error::backend("JSON", e))?,
         recorded: decision.recorded.clone(),
+        headline: Some(Headline {
+            reason: decision.reason.clone(),
+            challenger: decision.retrained.as_ref().map(|new| Challenger {
+                f1: new.f1,
+                interval: new.f1_interval,
+                rows: new.test_rows,
+            }),
+        }),
     })
 }
 

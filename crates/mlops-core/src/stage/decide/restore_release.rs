@@ -3,8 +3,10 @@
 //! Not for going back from a live release: see `stage::rollback`.
 
 use crate::Result;
+use crate::ids::FindingKind;
 use crate::ledger::{Action, Deployment};
 use crate::release::Release;
+use crate::run::attention::Remark;
 
 use super::super::deploy;
 use super::DecisionRun;
@@ -27,9 +29,10 @@ impl DecisionRun<'_> {
             let Ok(release) = store.verify(&id) else { continue };
             let pointer = self.context.config.deployment.display();
             let what = if self.options.dry_run { "would be" } else { "was" };
-            self.decision.data.warnings.push(format!(
+            let words = format!(
                 "nothing was live at {pointer}; {id}, which was live last, {what} made live again"
-            ));
+            );
+            self.decision.data.warnings.push(Remark::on(FindingKind::Model, id.as_str(), words));
             if !self.options.dry_run {
                 let again = Deployment {
                     run_id: self.context.run.clone(),

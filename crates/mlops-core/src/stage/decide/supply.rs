@@ -13,6 +13,7 @@ use crate::dataset::discover;
 use crate::ids::DatasetVersion;
 use crate::ledger::FileRecord;
 use crate::platform::clock::rfc3339;
+use crate::run::attention::Remark;
 use crate::run::decision::{Concern, DataSeen};
 use crate::stage::ingest;
 use crate::stage::ingest::repeats;
@@ -81,7 +82,7 @@ impl DecisionRun<'_> {
         };
         let unheard = files.iter().filter(|f| f.dataset > Some(looked) && f.sha256.is_some());
         let told = unheard.filter(|file| !heard(file));
-        let told: Vec<String> =
+        let told: Vec<Remark> =
             told.filter_map(|file| repeats::told(&self.context.config, file, has_ids)).collect();
         let few = told.len().min(text::MOST_NAMES);
         warnings.extend(told.into_iter().take(few));

@@ -10,7 +10,9 @@ use super::DecisionRun;
 use crate::Result;
 use crate::config::Decide;
 use crate::expect::Expectation;
+use crate::ids::FindingKind;
 use crate::platform::clock::rfc3339;
+use crate::run::attention::Remark;
 use crate::stage::overdue::{SourceStanding, called};
 
 /// Under this key the ledger keeps since when a decision waits.
@@ -48,7 +50,7 @@ impl DecisionRun<'_> {
                 "decided without waiting any longer, as \"decide.wait_limit\" is over since {}: {late}",
                 rfc3339(until)
             );
-            self.decision.data.warnings.push(words);
+            self.decision.data.warnings.push(Remark::new(FindingKind::DecidedWithout, words));
             return Ok(None);
         }
         if recorded.is_none() {

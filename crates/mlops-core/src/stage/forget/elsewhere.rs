@@ -163,7 +163,11 @@ fn is_theirs(line: &[u8], schema: &Schema, people: &People) -> bool {
         return people.forgotten.may_have(line);
     };
     people.forgotten.has_values(|at| {
-        let column = schema.columns().get(at).filter(|column| column.role == Role::Id)?;
-        line.get(&column.name).and_then(serde_json::Value::as_str)
+        let column = schema.columns().get(at)?;
+        let within = match column.role {
+            Role::Id => &line,
+            _ => line.get("features")?,
+        };
+        within.get(&column.name).and_then(serde_json::Value::as_str)
     })
 }

@@ -14,13 +14,14 @@ mod sources;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::counts::FileCounts;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, FindingKind};
 use crate::ledger::{
     DatasetRecord, Erasure, ErasureCounts, ErasureRecord, Intent, Ledger, Removed, Segment,
     forgotten, projections,
 };
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::{self, New, identity, publish_built};
@@ -67,7 +68,9 @@ pub fn run(context: &Context, workspace: &mut Workspace, request: &Request) -> R
     let known = workspace.ledger.tombstones()?;
     let people = People::of(request, (&schema, &context.config.only_slices), &secret, &known)?;
     let plan = Plan::of(context, &workspace.ledger, &schema, &people, request)?;
-    plan.carry_out(context, workspace, &schema, &people)
+    let erased = plan.carry_out(context, workspace, &schema, &people)?;
+    super::outcomes::forget(context, &workspace.ledger)?;
+    Ok(erased)
 }
 
 /// What [`run`] would do. Takes no lock and changes nothing.
@@ -248,6 +251,7 @@ fn complete(context: &Context, workspace: &mut Workspace, report: &mut Erased) -
             Intent::Remove(removed) => {
                 let _held = context.hold_releases()?;
                 let (_, failed) = context.remove_for_good(&mut workspace.ledger, removed, id)?;
+                let failed = failed.into_iter().map(|why| Remark::new(FindingKind::Retention, why));
                 report.warnings.extend(failed);
             }
             _ => {}

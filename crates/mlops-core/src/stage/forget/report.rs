@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, FindingKind, Severity};
 use crate::ledger::ErasureCounts;
-use crate::run::attention::{Fact, Finding};
+use crate::run::attention::{self, Fact, Finding, Remark};
 use crate::run::context::Report;
 use crate::text;
 
@@ -113,7 +113,7 @@ pub struct Erased {
     pub dry_run: bool,
     /// What somebody should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Remark>,
     /// Why the table of "output.table" does not have the version, if it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<String>,
@@ -134,8 +134,8 @@ impl Report for Erased {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let behind = self.behind.iter().map(Finding::person);
-        self.warnings.iter().map(Finding::warning).chain(behind).collect()
+        let behind = self.behind.iter().map(|why| Finding::person(FindingKind::TableBehind, why));
+        attention::findings(&self.warnings, Severity::Warning).chain(behind).collect()
     }
 
     fn facts(&self) -> Vec<Fact> {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::people::People;
 use super::report::{Left, What};
+use crate::config::Source;
+use crate::config::sources::LABELLED;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::counts::Audit;
 use crate::dataset::dedup::RowOutcome;
@@ -125,7 +127,11 @@ impl InSources {
 fn paths(context: &Context, ledger: &Ledger) -> Result<Vec<(PathBuf, What)>> {
     let config = &context.config;
     let mut paths: BTreeMap<PathBuf, What> = BTreeMap::new();
-    let fetched = |path: &Path| config.source_at(path).is_some_and(|(s, _)| s.is_fetched());
+    // Files of labelled predictions are ours, as copies of objects are.
+    let fetched = |path: &Path| {
+        let ours = |source: &Source| source.is_fetched() || source.name == LABELLED;
+        config.source_at(path).is_some_and(|(source, _)| ours(source))
+    };
     let what = |path: &Path| if fetched(path) { What::FetchedObject } else { What::SourceFile };
     let mut add = |path: PathBuf, what| {
         if path.is_file() {
@@ -159,7 +165,8 @@ fn paths(context: &Context, ledger: &Ledger) -> Result<Vec<(PathBuf, What)>> {
             }
         } else if let Ok(listing) = discover::matching(config, source) {
             for file in listing.candidates {
-                add(file.path, What::SourceFile);
+                let kind = what(&file.path);
+                add(file.path, kind);
             }
         }
     }

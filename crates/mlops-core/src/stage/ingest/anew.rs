@@ -11,9 +11,11 @@ use crate::config::OnChange;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
 use crate::dataset::discover::SourceFile;
+use crate::ids::FindingKind;
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Segment};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::text;
 use crate::{Error, Result};
@@ -162,14 +164,17 @@ impl Anew<'_> {
             }
         }
         if missing.1 > 0 {
-            report.warnings.push(format!(
-                "{} of files that no longer exist had been dropped as {}; if the row that {} \
+            report.warnings.push(Remark::new(
+                FindingKind::StaleRows,
+                format!(
+                    "{} of files that no longer exist had been dropped as {}; if the row that {} \
                  equalled was removed, {} missing now: {}",
-                text::plural(missing.1, "row"),
-                if missing.1 == 1 { "a duplicate" } else { "duplicates" },
-                if missing.1 == 1 { "it" } else { "they" },
-                if missing.1 == 1 { "it is" } else { "they are" },
-                text::names(&missing.0)
+                    text::plural(missing.1, "row"),
+                    if missing.1 == 1 { "a duplicate" } else { "duplicates" },
+                    if missing.1 == 1 { "it" } else { "they" },
+                    if missing.1 == 1 { "it is" } else { "they are" },
+                    text::names(&missing.0)
+                ),
             ));
         }
         Ok(superseded)
@@ -268,13 +273,13 @@ impl Anew<'_> {
 }
 
 /// The note for a file whose new content was not taken.
-fn rows_stay(name: &str, rows: u64) -> String {
+fn rows_stay(name: &str, rows: u64) -> Remark {
     let words = format!(
         "changed, but its new content was not taken: the {} of its earlier content {} in the data set",
         text::plural(rows, "row"),
         if rows == 1 { "stays" } else { "stay" }
     );
-    named(name, &words)
+    Remark::on(FindingKind::StaleRows, name, named(name, &words))
 }
 
 /// Adds that note for files whose new content need not be read: it is known to be refused.
@@ -352,12 +357,14 @@ pub(super) fn gone(
         return Ok(None);
     }
     if rows > 0 {
-        report.warnings.push(format!(
+        let words = format!(
             "{} not there any more: {}. The {} of the data set that came from there stay",
             if news.len() == 1 { "a file is" } else { "some files are" },
             text::names(&news),
             text::plural(rows, "row"),
-        ));
+        );
+        let gone = news.iter().map(|name| Remark::on(FindingKind::StaleRows, name, &words));
+        report.warnings.extend(gone.take(1));
     }
     let now = serde_json::to_string(&now).map_err(|e| Error::backend("JSON", e))?;
     Ok(Some((GONE_KEY, now)))

@@ -15,9 +15,11 @@ use crate::config::contract::{RowsContract, Severity};
 use crate::config::{Config, INPUT};
 use crate::dataset::agreement::row_numbers;
 use crate::dataset::rule_broken::RuleBroken;
+use crate::ids::FindingKind;
 use crate::ledger::{FileRecord, FileStatus};
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
+use crate::run::attention::Remark;
 use crate::run::context::Workspace;
 use crate::text;
 
@@ -51,7 +53,7 @@ pub(super) fn hold_back(config: &Config, waiting: &mut Vec<Waiting>, report: &mu
         let again = !same || news.contains(source_of(config, &file.candidate.path));
         if !again {
             report.unchanged += 1;
-            report.refused.push(still_failing(before));
+            report.refused.push(still_failing(config, before));
         }
         again
     });
@@ -89,7 +91,8 @@ pub(super) fn judge(
         }
         let count = files.len();
         if rules.severity == Severity::Warn {
-            report.warnings.push(words(source, count, &broken));
+            let words = words(source, count, &broken);
+            report.warnings.push(Remark::on(FindingKind::BrokenContract, source, words));
             for (at, file) in report.files.iter_mut().enumerate() {
                 if taken(&&*file) {
                     file.counts.contract.extend(broken.iter().cloned());
@@ -139,7 +142,7 @@ impl Broken {
         let known = members.iter().all(|file| paths.get(&file.location) == Some(&Some(identity)));
         report.new_failures |= !known;
         let told = if known { &mut report.refused } else { &mut report.failures };
-        told.push(words.clone());
+        told.push(Remark::on(FindingKind::RefusedFile, &source, &words));
         let mut gone = BTreeSet::new();
         for file in members {
             gone.insert(file.name.clone());

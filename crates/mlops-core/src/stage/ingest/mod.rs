@@ -19,6 +19,7 @@ pub mod report;
 pub(crate) mod waiting;
 
 use crate::csv::formats;
+use crate::run::attention::Remark;
 use crate::stage::ingest::identity::{
     MEANING_KEY, NEGATIVE_KEY, SCHEMA_KEY, SETTINGS_KEY, schema, settings,
 };
@@ -35,7 +36,7 @@ use crate::config::{Config, InputFolder, OnChange};
 use crate::dataset::builder::{Earlier, Ingest};
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::dataset::resources::Resources;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, FindingKind};
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus, Segment};
 use crate::platform::digest::Digest;
 use crate::platform::files;
@@ -103,7 +104,8 @@ fn ingest(
     let sources: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
     let mut report = Ingested::of(folder.path, &sources, last.as_ref());
     if let Some(last) = last.as_ref().filter(|_| !options.rebuild) {
-        report.warnings.extend(super::restore_dataset::run(context, workspace, last)?);
+        let again = super::restore_dataset::run(context, workspace, last)?;
+        report.warnings.extend(again.map(|note| Remark::new(FindingKind::Data, note)));
     }
     let mut landed = super::land::run(context, workspace, Role::Train)?;
     listing.candidates.append(&mut landed.files);
@@ -406,7 +408,8 @@ fn settled(
         if !fetched && stamp.is_some_and(|stamp| is_younger(context, stamp, settle)) {
             let name = text::name(&candidate.name);
             let words = format!("{name} changed less than {settle:?} ago: the next run takes it");
-            report.warnings.push(words);
+            let kind = FindingKind::UnfinishedFile;
+            report.warnings.push(Remark::on(kind, &candidate.name, words));
         } else {
             settled.push((candidate, stamp));
         }
@@ -489,7 +492,7 @@ fn sift(
                 }
                 report.unchanged += 1;
                 if before.status == FileStatus::Failed {
-                    report.refused.push(still_failing(before));
+                    report.refused.push(still_failing(&context.config, before));
                 }
                 continue;
             }
@@ -512,7 +515,7 @@ fn sift(
                 Some(known) if refused_with(&known).is_some() => {}
                 Some(known) if known.status == FileStatus::Failed && !options.retry => {
                     let record = copy_record(context, &candidate, stamp, digest, &known);
-                    report.refused.push(still_failing(&record));
+                    report.refused.push(still_failing(&context.config, &record));
                     match same.filter(|before| before.status == FileStatus::Failed) {
                         Some(_) => touched.push(record),
                         None => report.files.push(record),
@@ -561,9 +564,10 @@ fn must_look_again(before: &FileRecord, options: Options) -> bool {
     }
 }
 
-fn still_unreadable(name: &str, error: &std::io::Error) -> String {
+fn still_unreadable(name: &str, error: &std::io::Error) -> Remark {
     let reason = crate::dataset::counts::unreadable(error);
-    named(name, &format!("failed before and still does: {reason}"))
+    let words = named(name, &format!("failed before and still does: {reason}"));
+    Remark::on(FindingKind::RefusedFile, name, words)
 }
 
 /// Estimates the row size from the start of the first file, to size the set of seen rows.

@@ -10,11 +10,12 @@ use crate::dataset::builder::{Built, Ingest};
 use crate::dataset::counts::FileCounts;
 use crate::dataset::discover::Stamp;
 use crate::dataset::index;
-use crate::ids::{DatasetVersion, Form};
+use crate::ids::{DatasetVersion, FindingKind, Form};
 use crate::ledger::{DatasetRecord, Erasure, Intent, Ledger, Segment, projections};
 use crate::platform::digest::Digest;
 use crate::platform::disk::NewFile;
 use crate::platform::threads::both;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::{Error, Result};
 
@@ -119,12 +120,12 @@ pub(in crate::stage) fn publish_built(
     meta.push((SCHEMA_KEY, config.schema.digest().to_string()));
     let meant = workspace.ledger.meta(MEANING_KEY)?;
     if let (Some(base), None) = (base, &meant) {
-        report.warnings.push(format!(
+        report.warnings.push(Remark::new(FindingKind::Data, format!(
             "the rows of {} were read by an earlier version of this program, by its rules for what a \
              cell means, and the new ones by the rules of this one and of \"ingestion\" as it is now: \
              `ingestion --rebuild` reads all of them again by the same rules",
             base.name()
-        ));
+        )));
     }
     if base.is_none() || meant.is_none() {
         meta.push((MEANING_KEY, config.ingestion.meaning(&config.schema)?));
@@ -147,10 +148,11 @@ pub(in crate::stage) fn publish_built(
     };
     if let Some(Err(e)) = index.map(|written| written.and_then(NewFile::publish_unsynced)) {
         let cost = "the next ingestion reads the whole data set instead";
-        report.warnings.push(format!("{e}: without this index {cost}"));
+        let words = format!("{e}: without this index {cost}");
+        report.warnings.push(Remark::new(FindingKind::Upkeep, words));
     }
     if let Err(e) = index::tidy(&context.disk, &path) {
-        report.warnings.push(e.to_string());
+        report.warnings.push(Remark::new(FindingKind::Upkeep, e.to_string()));
     }
     report.version = Some(version);
     report.data = Some(dataset.location.display().to_string());

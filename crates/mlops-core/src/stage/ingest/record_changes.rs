@@ -15,11 +15,12 @@ use crate::csv::formats::{self, ChangedCell, ChangesWriter};
 use crate::dataset::builder::Built;
 use crate::dataset::cell_counts::CellCounts;
 use crate::dataset::read_again::{Content, ReadAgain, Stretch};
-use crate::ids::Form;
+use crate::ids::{FindingKind, Form};
 use crate::ledger::DatasetRecord;
 use crate::platform::digest::Digest;
 use crate::platform::disk::NewFile;
 use crate::platform::hashed_file::HashedFile;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::{Error, Result, text};
 
@@ -128,12 +129,12 @@ fn read(
         }
     }
     if unknown > 0 {
-        report.warnings.push(format!(
+        report.warnings.push(Remark::new(FindingKind::Data, format!(
             "the changed cells of {} that came from the last data set are not recorded: their files are \
              gone or were not to be read again, and they were taken before \"ingestion.record_changes\" \
              was \"all\"",
             text::plural(unknown, "row")
-        ));
+        )));
     }
     Ok(())
 }

@@ -15,8 +15,10 @@ use crate::config::sources::Mode;
 use crate::csv::formats;
 use crate::csv::reader::{RowReader, RowSet};
 use crate::evaluation::entity::Place;
+use crate::ids::FindingKind;
 use crate::ledger::{FileRecord, FileStatus, Ledger, Segment};
 use crate::platform::files;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
@@ -80,7 +82,7 @@ pub(super) fn warn(
         let warning = words(file, &found);
         notes.extend(file.sha256.map(|digest| (digest, warning.clone())));
         file.reason = Some(warning.clone());
-        report.warnings.push(warning);
+        report.warnings.push(Remark::on(FindingKind::RepeatedRows, &file.name, warning));
     }
     let notes: Vec<_> = notes.iter().map(|(digest, note)| (*digest, note.as_str())).collect();
     if notes.is_empty() { Ok(()) } else { workspace.ledger.note_files(dataset, &notes) }
@@ -88,11 +90,12 @@ pub(super) fn warn(
 
 /// What [`warn`] said of `file`, for a run that follows one which was cut off before anybody heard it;
 /// without examples where it was cut off before they were found.
-pub(in crate::stage) fn told(config: &Config, file: &FileRecord, has_ids: bool) -> Option<String> {
+pub(in crate::stage) fn told(config: &Config, file: &FileRecord, has_ids: bool) -> Option<Remark> {
     if file.status != FileStatus::Ingested || !has_ids || overlaps(config, file) {
         return None;
     }
-    file.reason.clone().or_else(|| is_much(file).then(|| words(file, &[])))
+    let words = file.reason.clone().or_else(|| is_much(file).then(|| words(file, &[])))?;
+    Some(Remark::on(FindingKind::RepeatedRows, &file.name, words))
 }
 
 /// Whether the file repeats rows by its nature: extracts of a cursor overlap by the lag, and whoever asks for the

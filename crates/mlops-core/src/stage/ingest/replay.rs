@@ -17,10 +17,10 @@ use super::report::Ingested;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
 use crate::dataset::discover::SourceFile;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, FindingKind, Severity};
 use crate::ledger::{DatasetRecord, Segment};
 use crate::platform::digest::Digest;
-use crate::run::attention::Finding;
+use crate::run::attention::{self, Finding, Remark};
 use crate::run::context::{Context, Report, Workspace};
 use crate::stage::quarantine::{self, Filter};
 use crate::{Error, Result, text};
@@ -42,7 +42,7 @@ pub struct Replayed {
     /// Rows of these files that are in the quarantine still.
     pub left: u64,
     /// What somebody should know.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Remark>,
     /// Why the table of "output.table" does not have the version, if it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<String>,
@@ -60,7 +60,8 @@ pub fn replay(context: &Context, workspace: &mut Workspace, filter: &Filter) -> 
         contents.insert(row.content);
     })?;
     if !gone.is_empty() {
-        replayed.warnings.push(format!("gone, with the rows in them: {}", text::names(&gone)));
+        let words = format!("gone, with the rows in them: {}", text::names(&gone));
+        replayed.warnings.push(Remark::new(FindingKind::Data, words));
     }
     if contents.is_empty() {
         return Ok(replayed);
@@ -86,9 +87,8 @@ pub fn replay(context: &Context, workspace: &mut Workspace, filter: &Filter) -> 
         };
         if wanted && again.is_none() {
             let name = text::name(segment.location.as_str()).into_owned();
-            replayed
-                .warnings
-                .push(format!("{name} cannot be read again: its rows stay as they are"));
+            let words = format!("{name} cannot be read again: its rows stay as they are");
+            replayed.warnings.push(Remark::on(FindingKind::StaleRows, name, words));
         }
         read_again += usize::from(again.is_some());
         parts.push(match again {
@@ -151,7 +151,8 @@ fn again(
             )));
         }
         FileOutcome::Failed(why) | FileOutcome::Contradicts(why) => {
-            replayed.warnings.push(text::bounded(format!("{}: {why}", text::name(&file.name))));
+            let words = text::bounded(format!("{}: {why}", text::name(&file.name)));
+            replayed.warnings.push(Remark::on(FindingKind::RefusedFile, &file.name, words));
             return Ok(None);
         }
         _ => return Ok(None),
@@ -195,8 +196,8 @@ impl Report for Replayed {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let behind = self.behind.iter().map(Finding::person);
-        self.warnings.iter().map(Finding::warning).chain(behind).collect()
+        let behind = self.behind.iter().map(|why| Finding::person(FindingKind::TableBehind, why));
+        attention::findings(&self.warnings, Severity::Warning).chain(behind).collect()
     }
 }
 

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::dataset::cell_counts::{CellCounts, Example};
 use crate::dataset::discover::Ignored;
-use crate::ids::DatasetVersion;
+use crate::ids::{DatasetVersion, FindingKind, Severity};
 use crate::ledger::{DatasetRecord, FileRecord, FileStatus};
-use crate::run::attention::{Fact, Finding};
+use crate::run::attention::{self, Fact, Finding, Remark};
 use crate::run::context::Report;
 use crate::run::lineage::{Dataset, Lineage};
 use crate::text;
@@ -52,13 +52,13 @@ pub struct Ingested {
     #[serde(default)]
     pub ignored_files: u64,
     /// Warnings.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Remark>,
     /// Files that this run refused, with reasons.
     #[serde(default)]
-    pub failures: Vec<String>,
+    pub failures: Vec<Remark>,
     /// Files that were refused before and still exist.
     #[serde(default)]
-    pub refused: Vec<String>,
+    pub refused: Vec<Remark>,
     /// A file failed that had not failed before.
     pub new_failures: bool,
     /// There is a new version.
@@ -121,13 +121,18 @@ impl Ingested {
     pub(super) fn bound(&mut self) {
         let why = "the ledger has the reasons";
         text::few(&mut self.failures, |more| {
-            format!("{}, refused now, not shown: {why}", text::plural(more, "more file"))
+            let words = text::plural(more, "more file");
+            let words = format!("{words}, refused now, not shown: {why}");
+            Remark::new(FindingKind::RefusedFile, words)
         });
         text::few(&mut self.refused, |more| {
-            format!("{}, refused before, not shown: {why}", text::plural(more, "more file"))
+            let words = text::plural(more, "more file");
+            let words = format!("{words}, refused before, not shown: {why}");
+            Remark::new(FindingKind::RefusedFile, words)
         });
         text::few(&mut self.warnings, |more| {
-            format!("{} of this ingestion, not shown", text::plural(more, "more warning"))
+            let words = text::plural(more, "more warning");
+            Remark::new(FindingKind::Data, format!("{words} of this ingestion, not shown"))
         });
         self.ignored_files = self.ignored.len() as u64;
         self.ignored.truncate(text::MOST_NAMES);
@@ -190,9 +195,12 @@ impl Report for Ingested {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let warnings = self.refused.iter().chain(&self.warnings).map(Finding::warning);
-        let behind = self.behind.iter().map(Finding::person);
-        self.failures.iter().map(Finding::failed).chain(warnings).chain(behind).collect()
+        let warnings = self.refused.iter().chain(&self.warnings);
+        let behind = self.behind.iter().map(|why| Finding::person(FindingKind::TableBehind, why));
+        attention::findings(&self.failures, Severity::Failed)
+            .chain(attention::findings(warnings, Severity::Warning))
+            .chain(behind)
+            .collect()
     }
 
     fn lineage(&self, config: &Config) -> Lineage {

@@ -5,11 +5,14 @@
 use std::collections::BTreeSet;
 
 use crate::config::contract::Severity;
+use crate::config::{Config, INPUT};
 use crate::csv::outcome::FileOutcome;
-use crate::dataset::counts::FileRead;
+use crate::dataset::counts::{FileCounts, FileRead};
 use crate::dataset::discover::{SourceFile, Stamp};
+use crate::ids::FindingKind;
 use crate::ledger::{FileRecord, FileStatus};
 use crate::platform::digest::Digest;
+use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::stage::ingest::report::Ingested;
 use crate::{Error, Result, text};
@@ -76,9 +79,9 @@ pub(crate) fn refused_with(file: &FileRecord) -> Option<Digest> {
     file.counts.contract.iter().filter(|_| failed).find_map(|rule| rule.batch)
 }
 
-pub(crate) fn still_failing(file: &FileRecord) -> String {
+pub(crate) fn still_failing(config: &Config, file: &FileRecord) -> Remark {
     let reason = file.reason.as_deref().unwrap_or("no reason recorded");
-    match file.sha256 {
+    let words = match file.sha256 {
         None => named(&file.name, &format!("failed before and still does: {reason}")),
         Some(_) => named(
             &file.name,
@@ -86,6 +89,23 @@ pub(crate) fn still_failing(file: &FileRecord) -> String {
                 "failed before and has not changed: {reason} (`ingestion --retry` looks again)"
             ),
         ),
+    };
+    let path = file.location.path(&config.base);
+    let subject = match refused_with(file) {
+        // It was told of its batch, by the name of the source.
+        Some(_) => config.source_at(&path).map_or(INPUT, |(source, _)| source.name.as_str()),
+        None => &file.name,
+    };
+    Remark::on(refusal(config, &file.counts), subject, words)
+}
+
+/// What a refused file with `counts` is called.
+fn refusal(config: &Config, counts: &FileCounts) -> FindingKind {
+    let most = config.ingestion.max_rejected_share * counts.rows_read as f64;
+    if counts.quarantined as f64 > most {
+        FindingKind::QuarantineShare
+    } else {
+        FindingKind::RefusedFile
     }
 }
 
@@ -111,7 +131,9 @@ pub(crate) fn record(
         }
         FileOutcome::Changing => {
             let reason = "it changed while it was read; the next run takes it".to_owned();
-            report.warnings.push(named(&candidate.name, &format!("is left out: {reason}")));
+            let words = named(&candidate.name, &format!("is left out: {reason}"));
+            let kind = FindingKind::UnfinishedFile;
+            report.warnings.push(Remark::on(kind, &candidate.name, words));
             (FileStatus::Changing, Some(reason))
         }
         FileOutcome::Known => {
@@ -132,7 +154,9 @@ pub(crate) fn record(
         let broken: Vec<String> = broken.map(ToString::to_string).collect();
         if !broken.is_empty() {
             let words = format!("breaks its contract: {}", broken.join("; "));
-            report.warnings.push(named(&candidate.name, &words));
+            let words = named(&candidate.name, &words);
+            let kind = FindingKind::BrokenContract;
+            report.warnings.push(Remark::on(kind, &candidate.name, words));
         }
     }
     if status == FileStatus::Ingested && read.counts.forgotten > 0 {
@@ -141,7 +165,8 @@ pub(crate) fn record(
             text::plural(read.counts.forgotten, "row"),
             if read.counts.forgotten == 1 { "it is" } else { "they are" }
         );
-        report.warnings.push(named(&candidate.name, &words));
+        let words = named(&candidate.name, &words);
+        report.warnings.push(Remark::on(FindingKind::ErasedRows, &candidate.name, words));
     }
     let mut sha256 = read.digest;
     if status == FileStatus::Failed {
@@ -161,7 +186,8 @@ pub(crate) fn record(
         let words = named(&candidate.name, &format!("was refused: {reason}"));
         report.new_failures |= !known;
         let told = if known { &mut report.refused } else { &mut report.failures };
-        told.push(words);
+        let kind = refusal(&context.config, &read.counts);
+        told.push(Remark::on(kind, &candidate.name, words));
     }
     let replaces = before.as_ref().and_then(|b| b.sha256).filter(|old| Some(*old) != sha256);
     Ok(FileRecord {

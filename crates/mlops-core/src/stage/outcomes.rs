@@ -1,0 +1,563 @@
+//! Joins labels that came later to logged predictions, and scores what was predicted.
+//!
+//! Each run reads the new lines of the log and the new rows of the files of labels. Order of writes:
+//! pieces of both into the store, each with the place up to which it was read; the scores of windows
+//! that changed; the view of all of it in the ledger, from where everybody else takes it. A kill
+//! between two of them leaves what the next run goes on with. Not for the rule of the join and the
+//! scores: see [`crate::outcomes`].
+
+use std::fmt;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::ingest::identity;
+use super::labelled;
+use crate::config::sources::Role;
+use crate::config::{Config, InputFolder, JoinBy};
+use crate::csv::forgotten::Forgotten;
+use crate::csv::reader::RowReader;
+use crate::dataset::counts::own_fault;
+use crate::dataset::discover::{self, SourceFile, Stamp};
+use crate::ids::FindingKind;
+use crate::ledger::Ledger;
+use crate::outcomes::{LabelFile, LogPlace, NewLabel, NewPrediction, Outcomes, Store};
+use crate::platform::digest::{Digest, Hasher};
+use crate::platform::files;
+use crate::prediction_log::reader::{read, tail};
+use crate::prediction_log::{Line, LogFile, Want, files::list};
+use crate::run::attention::{Fact, Finding};
+use crate::run::context::{Context, Report, Workspace};
+use crate::table::schema::{Schema, SchemaFields};
+use crate::table::{Table, date};
+use crate::{Error, ErrorKind, Result, text};
+
+/// Where the ledger has the view of the last join.
+const KEPT: &str = "outcomes";
+/// Rows of a commit.
+const PIECE: u64 = 50_000;
+
+/// Which sources of labels are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All: what is new there is fetched first.
+    Fetch,
+    /// Files of this machine, and what was fetched before.
+    Here,
+}
+
+/// The report of a join.
+#[derive(Debug, Clone, Serialize)]
+pub struct Joined {
+    /// The scores of all releases, and counts.
+    #[serde(flatten)]
+    pub outcomes: Outcomes,
+    /// Predictions that were new in the log.
+    pub new_predictions: u64,
+    /// Rows that were new in files of labels.
+    pub new_labels: u64,
+    /// Predictions and labels of erased people that were removed.
+    pub erased: u64,
+    /// Rows that were passed on to be trained on, or whose label was corrected there.
+    pub training_rows: u64,
+    /// What went wrong, by source or file.
+    pub failures: Vec<String>,
+}
+
+impl Report for Joined {
+    fn changed(&self) -> bool {
+        self.new_predictions + self.new_labels + self.erased + self.training_rows > 0
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let failed =
+            |text: &String| Finding::person(FindingKind::SourceFailed, format!("labels: {text}"));
+        let remark = |text| Finding::warning(FindingKind::Data, text);
+        let failures = self.failures.iter().map(failed);
+        failures.chain(self.outcomes.remarks().into_iter().map(remark)).collect()
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        vec![
+            Fact::new("predictions", self.outcomes.log.predictions),
+            Fact::new("labels", self.outcomes.labels.kept),
+        ]
+    }
+}
+
+/// The view of the last join; `None` if there was none, or if another version recorded it.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn newest(ledger: &Ledger) -> Result<Option<Outcomes>> {
+    Ok(ledger.meta(KEPT)?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Reads what is new in the log and in files of labels, and records the scores.
+///
+/// # Errors
+/// `Missing` if there is no log of predictions; those of the store and of the disk. A file of labels
+/// that cannot be read is a failure in the report, and stops no other.
+pub fn run(context: &Context, workspace: &mut Workspace, reach: Reach) -> Result<Joined> {
+    let config = &context.config;
+    let Some(log) = &config.service.prediction_log else {
+        return Err(Error::missing(
+            "predictions are not logged: set \"service.prediction_log_path\"; labels are joined to \
+             what is logged there",
+        ));
+    };
+    let keys = Keys::of(config);
+    let erased = forget(context, &workspace.ledger)?;
+    let forgotten = workspace.ledger.forgotten(&config.schema)?;
+    let mut store = Store::open(&config.outcomes_path(), &context.disk, &keys.settings(config))?;
+    let mut new_predictions = 0;
+    for file in list(&log.folder)? {
+        new_predictions += read_log(&mut store, &file, &keys, forgotten.as_deref())?;
+    }
+    let schema = identity::schema(context, workspace)?;
+    let of_labels = keys.schema(&schema);
+    let (files, mut failures) = label_files(context, workspace, reach)?;
+    let mut new_labels = 0;
+    for file in files {
+        match read_labels(context, &mut store, &file, (&keys, &of_labels), forgotten.as_deref()) {
+            Ok(rows) => new_labels += rows,
+            Err(error) => {
+                store.rollback()?;
+                // A fault of the file stops no other; one of the disk or the store stops the run.
+                match error.kind() {
+                    ErrorKind::Schema { .. } | ErrorKind::Data(_) => {}
+                    ErrorKind::Io { path, .. } if *path == file.path => {}
+                    _ => return Err(error),
+                }
+                let (name, why) = (text::name(&file.name), own_fault(&error));
+                failures.push(text::bounded(format!("{name}: {why}")));
+            }
+        }
+    }
+    let mut training_rows = 0;
+    if config.labels.train {
+        let found = labelled::run(context, &schema, &mut store, &log.folder)?;
+        training_rows = found.rows;
+        failures.extend(found.trouble());
+    }
+    let outcomes = store.outcomes(config.labels.window, keys.by, &context.now())?;
+    keep(&mut workspace.ledger, &outcomes)?;
+    Ok(Joined { outcomes, new_predictions, new_labels, erased, training_rows, failures })
+}
+
+/// The store of predictions and labels.
+pub(super) fn open(context: &Context) -> Result<Store> {
+    let config = &context.config;
+    Store::open(&config.outcomes_path(), &context.disk, &Keys::of(config).settings(config))
+}
+
+/// Removes what the store has of erased people; returns how many rows that were.
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn forget(context: &Context, ledger: &Ledger) -> Result<u64> {
+    let config = &context.config;
+    let path = config.outcomes_path();
+    let Some(people) = ledger.forgotten(&config.schema)?.filter(|_| path.is_file()) else {
+        return Ok(0);
+    };
+    let keys = Keys::of(config);
+    let mut store = Store::open(&path, &context.disk, &keys.settings(config))?;
+    let mark = Digest::of(json!(ledger.tombstones()?.len()).to_string().as_bytes());
+    store.purge(&mark.to_string(), |ids| keys.is_forgotten(&people, ids))
+}
+
+/// Records the view, unless it says nothing else than the last one.
+fn keep(ledger: &mut Ledger, outcomes: &Outcomes) -> Result<()> {
+    if let Some(before) = newest(ledger)?
+        && (Outcomes { recorded: outcomes.recorded.clone(), ..before }) == *outcomes
+    {
+        return Ok(());
+    }
+    ledger.keep(KEPT, Some(outcomes))
+}
+
+/// What labels are joined by.
+struct Keys {
+    by: JoinBy,
+    /// The id columns that identify a row, with their numbers in the schema.
+    ids: Vec<(String, usize)>,
+    /// The columns of the key in files of labels.
+    columns: Vec<String>,
+    /// The column with the time.
+    time: Option<String>,
+    /// The positive label.
+    positive: String,
+}
+
+impl Keys {
+    fn of(config: &Config) -> Self {
+        let number = |name: &str| config.schema.columns().iter().position(|c| c.name == name);
+        let ids = config.identifying();
+        let ids: Vec<(String, usize)> =
+            ids.filter_map(|name| Some((name.to_owned(), number(name)?))).collect();
+        let by = config.labels_by();
+        let columns = match by {
+            JoinBy::Ids => ids.iter().map(|(name, _)| name.clone()).collect(),
+            JoinBy::Request => ["request_id", "row"].map(str::to_owned).to_vec(),
+            JoinBy::Inference => ["inference_id", "row"].map(str::to_owned).to_vec(),
+        };
+        let positive = config.schema.positive_label().to_owned();
+        Self { by, ids, columns, time: config.labels.time.clone(), positive }
+    }
+
+    /// All that the keys and values in the store depend on.
+    fn settings(&self, config: &Config) -> String {
+        let ids: Vec<&String> = self.ids.iter().map(|(name, _)| name).collect();
+        let schema = &config.schema;
+        let labels = (schema.positive_label(), schema.target());
+        json!([self.by, ids, self.columns, self.time, labels]).to_string()
+    }
+
+    /// The schema of files of labels.
+    fn schema(&self, schema: &Schema) -> Schema {
+        let mut id = self.columns.clone();
+        id.extend(self.time.iter().filter(|time| !self.columns.contains(time)).cloned());
+        Schema::new(SchemaFields {
+            id: &id,
+            target: schema.target(),
+            positive_label: schema.positive_label(),
+            negative_label: schema.negative_label(),
+            ..SchemaFields::default()
+        })
+    }
+
+    /// The key of a logged prediction, and its ids if the key does not have them.
+    fn of_line(&self, line: &Line) -> (Option<String>, Option<String>) {
+        let ids = self.ids.iter().map(|(name, _)| line.id(name).unwrap_or_default());
+        let ids = key(&ids.collect::<Vec<_>>());
+        let row = line.row.to_string();
+        match self.by {
+            JoinBy::Ids => (ids, None),
+            JoinBy::Request => (key(&[&line.request_id, &row]), ids),
+            JoinBy::Inference => {
+                (line.inference_id.as_deref().and_then(|id| key(&[id, &row])), ids)
+            }
+        }
+    }
+
+    /// The key of row `i` of a file of labels. A request of one row needs no number for it.
+    fn of_row(&self, table: &Table, i: usize) -> Option<String> {
+        let texts = (0..self.columns.len()).map(|c| {
+            let column = &table.ids[c];
+            if i < column.len() { column.get(i) } else { "" }
+        });
+        let mut texts: Vec<&str> = texts.collect();
+        if self.by != JoinBy::Ids {
+            if texts.first().is_none_or(|id| id.is_empty()) {
+                return None;
+            }
+            if let Some(row) = texts.get_mut(1).filter(|row| row.is_empty()) {
+                *row = "0";
+            }
+        }
+        key(&texts)
+    }
+
+    /// The time of row `i` of a file of labels, if it has one.
+    fn time_of(&self, table: &Table, i: usize) -> Option<i64> {
+        let name = self.time.as_ref()?;
+        let own = self.columns.iter().position(|column| column == name);
+        let column = table.ids.get(own.unwrap_or(self.columns.len()))?;
+        let text = if i < column.len() { column.get(i).trim() } else { "" };
+        let days = date::read(text, None)?;
+        // A date without a time stands for the whole day.
+        let whole_day = text.len() <= "2026-11-30".len();
+        #[expect(clippy::cast_possible_truncation, reason = "years of four digits")]
+        let seconds = (days * 86_400.0).round() as i64;
+        Some(seconds * 1000 + if whole_day { 86_399_999 } else { 999 })
+    }
+
+    /// Whether these texts of the id columns are those of an erased person.
+    fn is_forgotten(&self, people: &Forgotten, ids: &[String]) -> bool {
+        people.has_values(|at| {
+            let place = self.ids.iter().position(|(_, number)| *number == at)?;
+            ids.get(place).map(String::as_str)
+        })
+    }
+
+    /// The same for ids as the store has them.
+    fn has_forgotten(&self, people: Option<&Forgotten>, ids: Option<&String>) -> bool {
+        let (Some(people), Some(ids)) = (people, ids) else { return false };
+        let ids = serde_json::from_str::<Vec<String>>(ids).unwrap_or_default();
+        self.is_forgotten(people, &ids)
+    }
+}
+
+/// A key of these texts; `None` if all are empty.
+fn key(texts: &[&str]) -> Option<String> {
+    (!texts.iter().all(|text| text.is_empty())).then(|| json!(texts).to_string())
+}
+
+/// Reads what is new in a file of the log; returns the number of predictions.
+fn read_log(
+    store: &mut Store,
+    file: &LogFile,
+    keys: &Keys,
+    forgotten: Option<&Forgotten>,
+) -> Result<u64> {
+    let path = &file.path;
+    let empty = |id| LogPlace { id, end: 0, tail: Digest::of(b""), strange: 0, without_key: 0 };
+    store.begin()?;
+    let mut fresh = true;
+    let mut place = match store.log(&file.name)? {
+        None => empty(store.new_log(&file.name)?),
+        Some(place) => match tail(path, place.end)? {
+            Some(tail) if tail == place.tail => {
+                fresh = false;
+                place
+            }
+            // What is gone stays in the store: rotation removes files.
+            None if !path.is_file() => {
+                store.rollback()?;
+                return Ok(0);
+            }
+            // Lines were cut from it, or it is another file: all of it is read again.
+            _ => {
+                store.drop_log(place.id)?;
+                empty(place.id)
+            }
+        },
+    };
+    let (before, from, mut pending, mut new) = (place, place.end, 0, 0);
+    let reading = read(path, from, Want::Predictions, |so_far, line| {
+        if pending == PIECE {
+            let Some(tail) = tail(path, so_far.end)? else {
+                return Err(Error::conflict(format!("{} became shorter", path.display())));
+            };
+            let strange = before.strange + so_far.strange;
+            let now = LogPlace { end: so_far.end, tail, strange, ..place };
+            store.set_log(&now)?;
+            store.commit()?;
+            store.begin()?;
+            pending = 0;
+        }
+        let (key, ids) = keys.of_line(&line);
+        let known = if keys.by == JoinBy::Ids { key.as_ref() } else { ids.as_ref() };
+        if keys.has_forgotten(forgotten, known) {
+            return Ok(());
+        }
+        place.without_key += u64::from(key.is_none());
+        (pending, new) = (pending + 1, new + 1);
+        store.predict(&NewPrediction {
+            log: place.id,
+            byte: so_far.end,
+            at: line.recorded.timestamp_millis(),
+            release: &line.release,
+            probability: line.probability,
+            positive: line.prediction == keys.positive,
+            key,
+            ids,
+        })
+    })?;
+    let tail = match &reading {
+        Some(reading) => tail(path, reading.end)?,
+        None => None,
+    };
+    let (Some(reading), Some(tail)) = (reading, tail) else {
+        // It was rotated away meanwhile.
+        store.rollback()?;
+        return Ok(0);
+    };
+    if reading.end == from && !fresh {
+        store.rollback()?;
+        return Ok(0);
+    }
+    let strange = before.strange + reading.strange;
+    store.set_log(&LogPlace { end: reading.end, tail, strange, ..place })?;
+    store.end_log(place.id)?;
+    store.commit()?;
+    Ok(new)
+}
+
+/// The files of labels, in the order in which they came.
+fn label_files(
+    context: &Context,
+    workspace: &mut Workspace,
+    reach: Reach,
+) -> Result<(Vec<SourceFile>, Vec<String>)> {
+    let config = &context.config;
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    if reach == Reach::Fetch {
+        let landing = super::land::run(context, workspace, Role::Labels)?;
+        found.extend(landing.files);
+        failures.extend(landing.failures.into_iter().map(|remark| remark.text));
+    } else {
+        for source in config.sources.iter().filter(|source| source.role == Role::Labels) {
+            if source.is_fetched() {
+                for landed in workspace.ledger.landed(&source.name)? {
+                    found.push(SourceFile::at(config, landed.location.path(&config.base)));
+                }
+            } else {
+                match discover::matching(config, source) {
+                    Ok(listing) => found.extend(listing.candidates),
+                    Err(error) => failures.push(format!("source \"{}\": {error}", source.name)),
+                }
+            }
+        }
+    }
+    if let Some(path) = &config.labels.path {
+        if path.is_dir() {
+            found.extend(discover::list(InputFolder { path, key: "labels.path" })?.candidates);
+        } else if path.is_file() {
+            found.push(SourceFile::at(config, path.clone()));
+        } else {
+            failures.push(format!(
+                "there is no {}: put a file of labels or a folder of them there, or change \
+                 \"labels.path\"",
+                path.display()
+            ));
+        }
+    }
+    found.sort_by_cached_key(|file| {
+        let modified = fs::metadata(&file.path).map(|found| Stamp::of(&found).modified_ns);
+        (modified.unwrap_or(i64::MAX), file.name.clone())
+    });
+    found.dedup_by(|one, other| one.path == other.path);
+    Ok((found, failures))
+}
+
+/// Reads what is new in a file of labels; returns the number of rows.
+fn read_labels(
+    context: &Context,
+    store: &mut Store,
+    file: &SourceFile,
+    (keys, schema): (&Keys, &Schema),
+    forgotten: Option<&Forgotten>,
+) -> Result<u64> {
+    let (config, path) = (&context.config, &file.path);
+    let failed = |e| Error::io("read", path, e);
+    let stamp = Stamp::of(&fs::metadata(path).map_err(failed)?);
+    let location = context.location(path).as_str().to_owned();
+    let known = store.label_file(&location)?;
+    let now = context.clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX);
+    let seen = (stamp.size, stamp.modified_ns, stamp.inode);
+    if known.as_ref().is_some_and(|known| known.whole && known.stamp == seen) {
+        return Ok(0);
+    }
+    let (content, goes_on) = contents(path, known.as_ref()).map_err(failed)?;
+    let mut state = LabelFile {
+        id: 0,
+        location,
+        // A change within the same moment would not show: the file is looked at again.
+        stamp: if stamp.is_settled(now) { seen } else { (stamp.size, 0, 0) },
+        content: content.to_string(),
+        rows: 0,
+        whole: false,
+        again: known.is_some(),
+        unreadable: 0,
+        doubled: 0,
+        without_key: 0,
+    };
+    if let Some(known) = known {
+        (state.id, state.doubled) = (known.id, known.doubled);
+        if goes_on {
+            state.again = known.again && !known.whole;
+            (state.rows, state.without_key) = (known.rows, known.without_key);
+        }
+    }
+    let (mut index, mut pending) = (0, 0);
+    let came = stamp.modified().timestamp_millis();
+    let reader = match keys.by {
+        JoinBy::Ids => RowReader::labelled(schema, &config.ingestion),
+        // The number of the row may be missing.
+        JoinBy::Request | JoinBy::Inference => RowReader::evaluation(schema, &config.ingestion),
+    };
+    let reader = reader.of_sources(config).on_threads(config.limits.threads);
+    let reader = reader.with_ids().without_hashes().without_digest();
+    store.begin()?;
+    store.set_label_file(&mut state)?;
+    let first = state.rows;
+    let reading = reader.read(path, |table| {
+        for i in 0..table.len() {
+            index += 1;
+            if index <= first {
+                continue;
+            }
+            state.rows = index;
+            let key = keys.of_row(table, i);
+            let ids = key.as_ref().filter(|_| keys.by == JoinBy::Ids);
+            if keys.has_forgotten(forgotten, ids) {
+                continue;
+            }
+            let Some(key) = key else {
+                state.without_key += 1;
+                continue;
+            };
+            let time = keys.time_of(table, i);
+            let positive = table.labels[i];
+            store.label(&mut state, &NewLabel { key, time, known: came, positive })?;
+            pending += 1;
+            if pending == PIECE {
+                store.set_label_file(&mut state)?;
+                store.commit()?;
+                store.begin()?;
+                pending = 0;
+            }
+        }
+        Ok(())
+    })?;
+    state.unreadable = reading.rejected;
+    (state.whole, state.rows) = (true, index);
+    store.set_label_file(&mut state)?;
+    store.commit()?;
+    Ok(index.saturating_sub(first))
+}
+
+/// The digest of a file, and whether it only continues what is `known`, so that the rows that were
+/// read stand in it as before.
+fn contents(path: &Path, known: Option<&LabelFile>) -> std::io::Result<(Digest, bool)> {
+    let (mut file, metadata) = files::open(path)?;
+    let before = known.map(|known| known.stamp.0).filter(|size| *size <= metadata.len());
+    let mut hasher = Hasher::default();
+    let mut goes_on = false;
+    if let (Some(size), Some(known)) = (before, known) {
+        let last = hash_of(&mut file, Some(size), &mut hasher)?;
+        let same = hasher.clone().finish().to_string() == known.content;
+        goes_on = same && (size == metadata.len() || last == Some(b'\n'));
+    }
+    hash_of(&mut file, None, &mut hasher)?;
+    Ok((hasher.finish(), goes_on))
+}
+
+/// Hashes `bytes` bytes of a file, or all; returns the last one.
+fn hash_of(
+    file: &mut fs::File,
+    bytes: Option<u64>,
+    hasher: &mut Hasher,
+) -> std::io::Result<Option<u8>> {
+    let mut file = file.take(bytes.unwrap_or(u64::MAX));
+    let (mut buffer, mut last) = (vec![0; 1 << 18], None);
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(last);
+        }
+        hasher.update(&buffer[..n]);
+        last = Some(buffer[n - 1]);
+    }
+}
+
+impl fmt::Display for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} new in the log, {} in files of labels",
+            text::plural(self.new_predictions, "prediction"),
+            text::plural(self.new_labels, "row")
+        )?;
+        if self.training_rows > 0 {
+            let rows = text::plural(self.training_rows, "row");
+            writeln!(f, "{rows} with labels passed on to be trained on")?;
+        }
+        write!(f, "{}", self.outcomes)
+    }
+}

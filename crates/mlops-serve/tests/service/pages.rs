@@ -1,0 +1,179 @@
+//! The pages of the dashboard over HTTP: who gets HTML and who JSON, log-in, prefix, policy, paging.
+//!
+//! Not for how they look and whether they are accessible: see `browser`.
+
+use mlops_serve::{Options, Tokens};
+use serde_json::{Value, json};
+
+use crate::http::Answer;
+use crate::scene::{Scene, Service};
+
+const READ: &str = "read-0123456789abcdef";
+const PREDICT: &str = "predict.0123456789/abcdef";
+const BROWSER: (&str, &str) =
+    ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+
+/// Every page without parameters.
+const PAGES: [&str; 13] = [
+    "/",
+    "/findings",
+    "/performance",
+    "/drift",
+    "/threshold",
+    "/predictions",
+    "/playground",
+    "/releases",
+    "/decisions",
+    "/runs",
+    "/ingestions",
+    "/quarantine",
+    "/sources",
+];
+
+fn tokens() -> Tokens {
+    let mut tokens = Tokens::default();
+    tokens.add("read", READ, "a test").unwrap();
+    tokens.add("predict", PREDICT, "a test").unwrap();
+    tokens
+}
+
+fn browse(service: &Service, path: &str, headers: &[(&str, &str)]) -> Answer {
+    service.ask("GET", path, &[&[BROWSER], headers].concat(), b"")
+}
+
+#[test]
+fn every_page_is_html_for_browsers_and_json_for_programs() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    for path in PAGES {
+        let page = browse(&service, path, &[]).ends_with(200);
+        assert!(page.header("content-type").starts_with("text/html"), "{path}");
+        let text = page.text();
+        assert!(text.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{path}");
+        let json = service.get(path).ends_with(200);
+        assert_eq!(json.header("content-type"), "application/json", "{path}");
+        assert!(json.header("vary").contains("accept"), "{path}");
+        let named = browse(&service, &format!("{path}?format=json"), &[]).ends_with(200);
+        assert_eq!(named.header("content-type"), "application/json", "{path}");
+        assert!(json.json().is_object(), "{path}");
+    }
+    let start = service.get("/").json();
+    assert_eq!(start["live"]["release"], service.get("/readyz").json()["model_version"]);
+    assert_eq!(start["live"]["reason"], "a test asks");
+    assert_eq!(start["service"]["state"], "good");
+    let page = browse(&service, "/", &[]);
+    assert!(page.text().contains("a test asks"), "{}", page.text());
+    let missing = browse(&service, "/nowhere", &[]).ends_with(404);
+    assert!(missing.text().contains("There is no such page"));
+    assert!(service.get("/nowhere").ends_with(404).json()["detail"].is_string());
+}
+
+#[test]
+fn no_page_has_a_script_or_anything_from_elsewhere() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    for path in PAGES.iter().chain(&["/nowhere", "/login"]) {
+        let page = browse(&service, path, &[]);
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'self'"), "{path}: {policy}");
+        assert!(!policy.contains("script") && !policy.contains("unsafe"), "{path}: {policy}");
+        let text = page.text();
+        for word in ["<script", "http://", "https://", " style=", "onclick", "javascript:"] {
+            assert!(
+                !text.replace("http://www.w3.org/2000/svg", "").contains(word),
+                "{path}: {word}"
+            );
+        }
+        let sheet =
+            text.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+        let sheet = service.get(sheet).ends_with(200);
+        assert!(sheet.header("content-type").starts_with("text/css"));
+        assert!(!sheet.text().contains("url(") && !sheet.text().contains("@import"));
+    }
+}
+
+#[test]
+fn a_browser_logs_in_with_a_token_and_out_again() {
+    let scene = Scene::deployed(&json!({ "service": { "root_path": "/models/churn" } }));
+    let service = scene.serve_with(Options { tokens: tokens(), ..Options::default() });
+    let asked = browse(&service, "/models/churn/runs?page=2", &[]).ends_with(401);
+    assert!(asked.text().contains("action=\"/models/churn/login\""), "{}", asked.text());
+    assert!(asked.text().contains("name=\"next\" value=\"/runs?page=2\""), "{}", asked.text());
+    service.get("/").ends_with(401).json();
+    let form = [BROWSER, ("content-type", "application/x-www-form-urlencoded")];
+    let log_in = |token: &str, more: &[(&str, &str)]| {
+        let body = format!("token={}&next=/runs%3Fpage=2", token.replace('/', "%2F"));
+        service.ask("POST", "/models/churn/login", &[&form[..], more].concat(), body.as_bytes())
+    };
+    let refused = log_in("nobody-knows-this-one", &[]).ends_with(401);
+    assert!(refused.text().contains("not known"), "{}", refused.text());
+    assert!(!refused.text().contains("nobody-knows-this-one"));
+    let cookie_of = |answer: &Answer| {
+        let cookie = answer.header("set-cookie").to_owned();
+        for word in ["; HttpOnly", "; SameSite=Strict", "; Path=/models/churn"] {
+            assert!(cookie.contains(word), "{cookie}");
+        }
+        cookie
+    };
+    let entered = log_in(READ, &[]).ends_with(303);
+    assert_eq!(entered.header("location"), "/models/churn/runs?page=2");
+    let set = cookie_of(&entered);
+    assert!(!set.contains("Secure"), "{set}");
+    let secure = log_in(READ, &[("x-forwarded-proto", "https")]).ends_with(303);
+    assert!(cookie_of(&secure).contains("; Secure"));
+    let cookie = set.split(';').next().unwrap();
+    for path in PAGES {
+        browse(&service, path, &[("cookie", cookie)]).ends_with(200);
+    }
+    // A second token adds its scope.
+    let second = log_in(PREDICT, &[("cookie", cookie)]).ends_with(303);
+    let both = cookie_of(&second).split(';').next().unwrap().to_owned();
+    browse(&service, "/", &[("cookie", &both)]).ends_with(200);
+    let predict = |headers: &[(&str, &str)]| {
+        let row = b"[{\"age\": 40, \"balance\": 1, \"country\": \"de\"}]";
+        let headers = [&[("content-type", "application/json")], headers].concat();
+        service.ask("POST", "/prediction", &headers, row).status
+    };
+    let own = "http://localhost";
+    assert_eq!(predict(&[("cookie", cookie), ("origin", own)]), 403, "a token for reading");
+    assert_eq!(predict(&[("cookie", &both), ("origin", own)]), 200);
+    assert_eq!(predict(&[("cookie", &both)]), 403, "nothing says that a page of ours asks");
+    assert_eq!(predict(&[("cookie", &both), ("origin", "http://evil.example")]), 403);
+    let bearer = format!("Bearer {PREDICT}");
+    assert_eq!(predict(&[("authorization", &bearer)]), 200);
+    let out = service.ask("POST", "/models/churn/logout", &form, b"").ends_with(303);
+    assert_eq!(out.header("location"), "/models/churn/login");
+    assert!(cookie_of(&out).contains("Max-Age=0"));
+}
+
+#[test]
+fn links_follow_the_prefix_of_a_proxy() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    for path in PAGES {
+        let page = browse(&service, path, &[("x-forwarded-prefix", "/other")]).ends_with(200);
+        let text = page.text();
+        for link in ["href=\"", "action=\""] {
+            for target in text.split(link).skip(1) {
+                let target = target.split('"').next().unwrap();
+                assert!(
+                    target.starts_with("/other/") || target.starts_with('#'),
+                    "{path}: {target}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn pages_of_a_workspace_without_records_say_so() {
+    let scene = Scene::empty(&json!({}));
+    let service = scene.serve();
+    for path in PAGES {
+        browse(&service, path, &[]).ends_with(200);
+    }
+    let start = service.get("/").json();
+    assert_eq!(start["live"], Value::Null);
+    assert_eq!(start["state"], "unknown");
+    assert!(browse(&service, "/", &[]).text().contains("first_run"));
+}
