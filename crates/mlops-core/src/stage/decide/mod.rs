@@ -116,9 +116,7 @@ impl<'a> DecisionRun<'a> {
 
     /// Stores the release that goes live and the score of the new model in `made`.
     fn decide(mut self, live: Option<&Release>, made: &mut News) -> Result<Decision> {
-        if !self.options.dry_run {
-            self.workspace.ledger.expire_approvals(&self.decision.recorded)?;
-        }
+        self.expire_approvals()?;
         let trained = self.trained_version(live)?;
         let ledger = &self.workspace.ledger;
         let judged = ledger.judged()?.max(trained).unwrap_or_default();
@@ -278,11 +276,7 @@ impl<'a> DecisionRun<'a> {
         if let Some(live) = live {
             self.keep_concerns(live)?;
         } else {
-            let newest = self.newest()?;
-            let waits = newest.as_ref().and_then(|d| d.waits.as_ref()).map(propose::waits);
-            let refused = newest.filter(|d| d.outcome == DecisionOutcome::Refused);
-            let why = refused.map(|d| d.reason).or(waits);
-            let why = why.unwrap_or_else(|| "no release is sound".to_owned());
+            let why = self.why_nothing_is_live()?;
             self.decision.concerns.push(Concern::NothingLive { why });
         }
         Ok(self.end(DecisionOutcome::NothingNew, reason))

@@ -21,6 +21,23 @@ impl DecisionRun<'_> {
         self.context.config.gate.mode == GateMode::Manual && !self.options.accept && !is_live
     }
 
+    /// Closes challengers that nobody approved in time.
+    pub(super) fn expire_approvals(&mut self) -> Result<()> {
+        if !self.options.dry_run {
+            self.workspace.ledger.expire_approvals(&self.decision.recorded)?;
+        }
+        Ok(())
+    }
+
+    /// Why no release is live, by the newest decision.
+    pub(super) fn why_nothing_is_live(&self) -> Result<String> {
+        let newest = self.newest()?;
+        let waits = newest.as_ref().and_then(|d| d.waits.as_ref()).map(waits);
+        let refused = newest.filter(|d| d.outcome == DecisionOutcome::Refused);
+        let why = refused.map(|d| d.reason).or(waits);
+        Ok(why.unwrap_or_else(|| "no release is sound".to_owned()))
+    }
+
     /// Seals the challenger and lets it wait.
     pub(super) fn propose(
         mut self,
@@ -69,6 +86,6 @@ impl DecisionRun<'_> {
 }
 
 /// Why no release is live while `release` waits.
-pub(super) fn waits(release: &ReleaseId) -> String {
+fn waits(release: &ReleaseId) -> String {
     format!("{release} waits for approval (see `deployment pending`)")
 }
