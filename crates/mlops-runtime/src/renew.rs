@@ -107,6 +107,12 @@ pub fn deploy(
     Ok(Renewed::of(context, workspace, done, Some(verified)))
 }
 
+/// Renews diagnostics and reports after something that changes what they say, such as labels that came
+/// later. If that fails, `done` still stands.
+pub fn after<T>(context: &Context, workspace: &mut Workspace, done: T) -> Renewed<T> {
+    Renewed::of(context, workspace, done, None)
+}
+
 impl<T> Renewed<T> {
     fn of(context: &Context, workspace: &mut Workspace, done: T, release: Option<Release>) -> Self {
         let (reporting, stale) = match run(context, workspace, release, None) {

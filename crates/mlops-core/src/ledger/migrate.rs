@@ -82,6 +82,9 @@ CREATE TABLE asked (
     release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
     record TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (release, first_day, end_day)) STRICT;
+CREATE INDEX runs_by_run ON runs (run_id);
+CREATE INDEX runs_by_outcome ON runs (outcome);
+CREATE INDEX decisions_by_outcome ON decisions (outcome);
 ALTER TABLE decisions ADD COLUMN headline TEXT;
 ALTER TABLE scores ADD COLUMN thresholds TEXT;
 CREATE INDEX scores_by_artifact ON scores (artifact);

@@ -40,7 +40,7 @@ pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedA
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::{Counts, ModelRecord, ThresholdCounts};
-pub use paged::{PAGE_SIZE, Paged, RunSummary, RunsWanted};
+pub use paged::{DecisionSummary, PAGE_SIZE, Paged, RunSummary, RunsWanted};
 pub use runs::{Intent, RunEnd, RunRecord};
 pub use segments::Segment;
 
@@ -62,6 +62,8 @@ CREATE TABLE runs (
     ended TEXT, seconds REAL, outcome TEXT, detail TEXT, tool_version TEXT NOT NULL,
     host TEXT NOT NULL) STRICT;
 CREATE INDEX runs_by_step ON runs (step);
+CREATE INDEX runs_by_run ON runs (run_id);
+CREATE INDEX runs_by_outcome ON runs (outcome);
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, payload TEXT NOT NULL) STRICT;
 CREATE TABLE datasets (
@@ -95,6 +97,7 @@ CREATE TABLE decisions (
     outcome TEXT NOT NULL, f1 REAL, decision TEXT NOT NULL, recorded TEXT NOT NULL,
     release TEXT, matrix TEXT, headline TEXT) STRICT;
 CREATE INDEX decisions_by_run ON decisions (run_id);
+CREATE INDEX decisions_by_outcome ON decisions (outcome);
 CREATE TABLE models (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, artifact TEXT NOT NULL,
     dataset INTEGER NOT NULL, rows INTEGER NOT NULL, recorded TEXT NOT NULL) STRICT;

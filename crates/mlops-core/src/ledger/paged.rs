@@ -6,9 +6,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::{Deployment, Ledger, deployments, from_text};
+use super::{Deployment, FileRecord, Ledger, datasets, deployments, from_text};
 use crate::Result;
-use crate::ids::{RunId, RunOutcome, Step};
+use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId, RunOutcome, Step};
 
 /// The number of records on a page.
 pub const PAGE_SIZE: u64 = 50;
@@ -70,6 +70,28 @@ pub struct RunSummary {
     pub host: String,
 }
 
+/// A decision without its details.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DecisionSummary {
+    /// The run that made it.
+    pub run_id: RunId,
+    /// When it was recorded, RFC 3339, UTC.
+    pub recorded: String,
+    /// The outcome.
+    pub outcome: DecisionOutcome,
+    /// The reason for it; `None` if the details were thinned out.
+    pub reason: Option<String>,
+    /// The data set that it was made on.
+    pub dataset: DatasetVersion,
+    /// The number of new rows.
+    pub new_rows: Option<u64>,
+    /// F1 of the live release on the new rows.
+    pub f1: Option<f64>,
+    /// The live release that was judged.
+    pub release: Option<ReleaseId>,
+}
+
 /// Which runs are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RunsWanted {
@@ -98,6 +120,66 @@ impl Ledger {
                 offset => db.query_row(sql, [offset - 1], |row| row.get(0)).optional()?,
             };
             Ok((paged(items, page, total), after))
+        })
+    }
+
+    /// When `release` went live, the oldest first.
+    pub fn deployments_of(&self, release: &ReleaseId) -> Result<Vec<Deployment>> {
+        self.query(|db| {
+            let sql = format!(
+                "SELECT {} FROM (SELECT * FROM deployments WHERE release = ?1 ORDER BY id DESC LIMIT ?2)
+                 ORDER BY id",
+                deployments::DEPLOYMENT
+            );
+            let mut statement = db.prepare(&sql)?;
+            let found = params![release.as_str(), super::signed(PAGE_SIZE)];
+            statement.query_map(found, deployments::deployment)?.collect()
+        })
+    }
+
+    /// Page `page` of the decisions; without `all` only those about new data.
+    pub fn decisions_paged(&self, all: bool, page: u64) -> Result<Paged<DecisionSummary>> {
+        let nothing = if all { "" } else { DecisionOutcome::NothingNew.as_str() };
+        self.query(|db| {
+            let sql = "SELECT COUNT(*) FROM decisions WHERE outcome <> ?1";
+            let total = db.query_row(sql, [nothing], |row| row.get(0)).map(super::unsigned)?;
+            let sql = "SELECT run_id, recorded, outcome,
+                    CASE WHEN json_valid(decision) THEN json_extract(decision, '$.reason') END, dataset,
+                    CASE WHEN json_valid(decision) THEN json_extract(decision, '$.data.new_rows') END,
+                    f1, release
+                FROM decisions WHERE id IN
+                    (SELECT id FROM decisions WHERE outcome <> ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3)
+                ORDER BY id DESC";
+            let mut statement = db.prepare(sql)?;
+            let [limit, offset] = window(page);
+            let rows = statement.query_map(params![nothing, limit, offset], |row| {
+                let release: Option<String> = row.get(7)?;
+                Ok(DecisionSummary {
+                    run_id: row.get(0)?,
+                    recorded: row.get(1)?,
+                    outcome: from_text(2, &row.get::<_, String>(2)?)?,
+                    reason: row.get(3)?,
+                    dataset: DatasetVersion(row.get(4)?),
+                    new_rows: row.get::<_, Option<i64>>(5)?.map(super::unsigned),
+                    f1: row.get(6)?,
+                    release: release.map(|text| from_text(7, &text)).transpose()?,
+                })
+            })?;
+            Ok(paged(rows.collect::<rusqlite::Result<_>>()?, page, total))
+        })
+    }
+
+    /// Page `page` of the files that were seen.
+    pub fn files_paged(&self, page: u64) -> Result<Paged<FileRecord>> {
+        self.query(|db| {
+            let total = count(db, "SELECT COUNT(*) FROM files")?;
+            let sql = format!(
+                "SELECT {} FROM files ORDER BY id DESC LIMIT ?1 OFFSET ?2",
+                datasets::FILE_COLUMNS
+            );
+            let mut statement = db.prepare(&sql)?;
+            let rows = statement.query_map(window(page), datasets::file)?;
+            Ok(paged(rows.collect::<rusqlite::Result<_>>()?, page, total))
         })
     }
 

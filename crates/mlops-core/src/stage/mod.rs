@@ -39,7 +39,6 @@ mod slice_columns;
 pub mod sources;
 mod test_answers;
 pub mod tested;
-
 pub mod thresholds;
 mod timings;
 pub mod train;

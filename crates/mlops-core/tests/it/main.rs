@@ -93,3 +93,8 @@ mod tuning;
 mod versions;
 /// Parts of the training rows, and older rows that weigh less.
 mod windows;
+
+/// What remarks say, one below the other.
+fn texts<'a>(remarks: impl IntoIterator<Item = &'a mlops_core::run::attention::Remark>) -> String {
+    remarks.into_iter().map(|remark| &**remark).collect::<Vec<_>>().join("\n")
+}

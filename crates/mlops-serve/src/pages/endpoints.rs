@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::style::{self, ICON, SHEET};
 use super::{
-    drift, log_in, performance, playground, predictions, releases, runs, start, threshold,
+    decisions, drift, findings, ingestions, log_in, performance, playground, predictions, release,
+    releases, runs, sources, start, threshold,
 };
 use crate::access::Scope::{Open, Predict, Read};
 use crate::call::at_once;
@@ -163,6 +164,117 @@ pub(crate) static PAGES: &[Endpoint] = &[
             Read,
             |call| Box::pin(runs::run(call)),
             || shown("run", "One run with all its steps").can_miss(),
+        )],
+    ),
+    Endpoint::new(
+        "/releases/{release}",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(release::release(call)),
+            || shown("release", "One release: its scores, model and data").can_miss(),
+        )],
+    ),
+    Endpoint::new(
+        "/compare",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(release::compare(call)),
+            || {
+                shown("compare", "What differs between two releases")
+                    .asks("a", &json!({ "type": "string" }), "The id of the first")
+                    .asks("b", &json!({ "type": "string" }), "The id of the second")
+                    .asks(
+                        "all",
+                        &json!({ "type": "string" }),
+                        "Also what is the same, whatever the value",
+                    )
+                    .can_miss()
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/decisions",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(decisions::decisions(call)),
+            || {
+                shown("decisions", "What was decided when")
+                    .asks(
+                        "all",
+                        &json!({ "type": "string" }),
+                        "Also runs that found nothing new, whatever the value",
+                    )
+                    .paged()
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/decisions/{run}",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(decisions::decision(call)),
+            || shown("decision", "One decision with its explanation").can_miss(),
+        )],
+    ),
+    Endpoint::new(
+        "/ingestions",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(ingestions::ingestions(call)),
+            || shown("ingestions", "The files that were read, with their counts").paged(),
+        )],
+    ),
+    Endpoint::new(
+        "/quarantine",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(ingestions::quarantined(call)),
+            || {
+                shown("quarantine", "The rejected rows by file, reason and column")
+                    .asks("file", &json!({ "type": "string" }), "Only rows of this file")
+                    .asks(
+                        "reason",
+                        &json!({ "type": "string" }),
+                        "Only rows rejected for this reason",
+                    )
+                    .asks(
+                        "column",
+                        &json!({ "type": "string" }),
+                        "Only rows rejected for this column",
+                    )
+                    .paged()
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/sources",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(sources::sources(call)),
+            || shown("sources", "When data of each source are due, and how that is computed"),
+        )],
+    ),
+    Endpoint::new(
+        "/findings",
+        Page,
+        &[Op::get(
+            Read,
+            |call| Box::pin(findings::findings(call)),
+            || {
+                let text = json!({ "type": "string" });
+                let states = json!({ "type": "string", "enum": ["all", "open", "over"] });
+                shown("findings", "What was found when, and whether it is over")
+                    .asks("state", &states, "Only open ones or only those that are over")
+                    .asks("severity", &text, "Only those that are at least this urgent")
+                    .asks("before", &json!({ "type": "integer" }), "`next` of the page before")
+            },
         )],
     ),
     Endpoint::new(

@@ -11,7 +11,7 @@ pub(super) struct Group {
 
 /// All pages of the navigation, in its order.
 pub(super) const MENU: &[Group] = &[
-    Group { name: "Overview", pages: &[("/", "Start")] },
+    Group { name: "Overview", pages: &[("/", "Start"), ("/findings", "Findings")] },
     Group {
         name: "Model",
         pages: &[
@@ -22,7 +22,17 @@ pub(super) const MENU: &[Group] = &[
             ("/playground", "Playground"),
         ],
     },
-    Group { name: "Operation", pages: &[("/releases", "Releases"), ("/runs", "Runs")] },
+    Group {
+        name: "Operation",
+        pages: &[
+            ("/releases", "Releases"),
+            ("/decisions", "Decisions"),
+            ("/runs", "Runs"),
+            ("/ingestions", "Ingestions"),
+            ("/quarantine", "Quarantine"),
+            ("/sources", "Sources"),
+        ],
+    },
     Group { name: "Service", pages: &[("/docs", "API")] },
 ];
 

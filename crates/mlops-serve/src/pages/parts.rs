@@ -1,11 +1,10 @@
-//! The components of pages: cards, facts, findings, commands, pictures, labels.
+//! The components of pages: cards, facts, findings, commands, labels.
 //!
-//! Not for tables: see [`super::table`].
+//! Not for tables: see [`super::table`]; not for pictures: see `super::charts`.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use mlops_core::run::attention::Attention;
 use mlops_core::text;
-use mlops_report::Picture;
 use mlops_report::font::clean;
 
 /// A section with a heading, whose `id` links can name.
@@ -28,6 +27,13 @@ pub(crate) fn facts(facts: &[(&str, Markup)]) -> Markup {
 /// A text of others, such as the name of a file or a column: it cannot leave its place, whatever it is made of.
 pub(crate) fn label(text: &str) -> Markup {
     html! { bdi { (clean(&text::one_line(text))) } }
+}
+
+/// A sentence of ours or of a record that may begin in the middle, with a capital letter.
+pub(crate) fn sentence(text: &str) -> Markup {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().collect::<String>());
+    label(&(first.unwrap_or_default() + letters.as_str()))
 }
 
 /// A name of others in the typeface of code, cut if it is very long, with the whole one as its title.
@@ -108,18 +114,5 @@ pub(crate) fn empty(what: &str, line: Option<&str>) -> Markup {
     html! {
         p.empty { (what) }
         @if let Some(line) = line { (command(line)) }
-    }
-}
-
-/// A picture with its numbers as text. On a narrow screen it scrolls instead of shrinking below what can be read.
-pub(crate) fn picture(picture: &Picture, numbers: &Markup) -> Markup {
-    html! {
-        figure {
-            div.scroll role="region" aria-label={ "Picture: " (picture.name.replace('_', " ")) } tabindex="0" {
-                (PreEscaped(picture.svg.trim_end()))
-            }
-            figcaption { (clean(picture.caption)) }
-            details { summary { "The numbers" } (numbers) }
-        }
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use mlops_core::ledger::Action;
 use mlops_core::stage::views::releases::{self, Period, Releases};
 
-use super::parts::{Mood, badge, card, command, empty, label};
+use super::parts::{Mood, badge, card, command, empty, sentence};
 use super::table::{numbers, pages, table, texts};
 use super::values::{score, time};
 use super::view::{View, answer, trouble};
@@ -78,6 +78,6 @@ fn row(visit: &Visit, period: &Period) -> Vec<Markup> {
         },
         score(period.f1),
         html! { a href=(visit.below("/runs", period.run_id.as_str())) { (by) } },
-        label(&period.reason),
+        sentence(&period.reason),
     ]
 }

@@ -87,7 +87,7 @@ impl View for StartPage {
 
     fn main(&self, visit: &Visit) -> Markup {
         html! {
-            (self.verdict(visit))
+            (self.verdict())
             (card("to-do", "What needs you", &to_do(visit, &self.start.to_do)))
             div.beside {
                 (card("live", "What is live", &self.live(visit)))
@@ -98,7 +98,7 @@ impl View for StartPage {
 }
 
 impl StartPage {
-    fn verdict(&self, visit: &Visit) -> Markup {
+    fn verdict(&self) -> Markup {
         let urgent =
             self.start.to_do.iter().filter(|one| Mood::of(one.attention) == Mood::Bad).count();
         let words = match (self.state, urgent) {
@@ -112,9 +112,8 @@ impl StartPage {
         let checks =
             self.start.checks.iter().map(|c| (c.name, c.state, c.words.as_str(), c.at.as_deref()));
         let service = ("Service", self.service.state, self.service.words.as_str(), None);
-        let _ = visit;
         html! {
-            section.card.state class=(mood(self.state).class()) aria-labelledby="health-h" {
+            section class={ "card state " (mood(self.state).class()) } aria-labelledby="health-h" {
                 h2 #health-h { "Is it healthy?" }
                 p.lead { (words) }
                 ul.checks {

@@ -32,7 +32,7 @@ pub(crate) fn table(
     rows: impl IntoIterator<Item = Vec<Markup>>,
 ) -> Markup {
     html! {
-        div.scroll role="region" aria-label=(name) tabindex="0" {
+        div.scroll role="group" aria-label=(name) tabindex="0" {
             table {
                 thead {
                     tr {
@@ -46,9 +46,9 @@ pub(crate) fn table(
                         tr {
                             @for (k, (cell, column)) in row.iter().zip(columns).enumerate() {
                                 @if k == 0 {
-                                    th scope="row" class=[column.number.then_some("n")] data-name=(column.name) { (cell) }
+                                    th scope="row" class=[column.number.then_some("n")] data-name=(column.name) { div { (cell) } }
                                 } @else {
-                                    td class=[column.number.then_some("n")] data-name=(column.name) { (cell) }
+                                    td class=[column.number.then_some("n")] data-name=(column.name) { div { (cell) } }
                                 }
                             }
                         }

@@ -13,6 +13,8 @@ mod abuse;
 mod access;
 /// `/prediction` and `/scoring`: every form of rows, every way to break them.
 mod answers;
+/// The pages of the dashboard in a browser.
+mod browser;
 /// Clients one by one: limits, proxies, and what is told of those refused.
 mod clients;
 /// The description of the service against the service.

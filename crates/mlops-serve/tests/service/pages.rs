@@ -14,15 +14,20 @@ const BROWSER: (&str, &str) =
     ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 
 /// Every page without parameters.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 13] = [
     "/",
+    "/findings",
     "/performance",
     "/drift",
     "/threshold",
     "/predictions",
     "/playground",
     "/releases",
+    "/decisions",
     "/runs",
+    "/ingestions",
+    "/quarantine",
+    "/sources",
 ];
 
 fn tokens() -> Tokens {

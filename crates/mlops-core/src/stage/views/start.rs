@@ -119,7 +119,7 @@ fn last_run(ledger: &Ledger, runs: &[RunSummary], now: DateTime<Utc>) -> Result<
         if since > usual * 3 && since > TimeDelta::hours(1) {
             let seconds = |delta: TimeDelta| u64::try_from(delta.num_seconds()).unwrap_or(0);
             let words = format!(
-                "No `{name}` for {}, though one usually begins every {}: look at the scheduler",
+                "No {name} for {}, though one usually begins every {}: look at the scheduler",
                 text::span(seconds(since)),
                 text::span(seconds(usual))
             );
@@ -127,12 +127,12 @@ fn last_run(ledger: &Ledger, runs: &[RunSummary], now: DateTime<Utc>) -> Result<
         }
     }
     Ok(match run.outcome {
-        Some(RunOutcome::Failed) => check(State::Bad, format!("`{name}` failed"), at),
-        Some(RunOutcome::Done) => check(State::Good, format!("`{name}` succeeded"), at),
+        Some(RunOutcome::Failed) => check(State::Bad, format!("{name} failed"), at),
+        Some(RunOutcome::Done) => check(State::Good, format!("{name} succeeded"), at),
         Some(RunOutcome::NothingToDo) => {
-            check(State::Good, format!("`{name}` succeeded; there was nothing to do"), at)
+            check(State::Good, format!("{name} succeeded; there was nothing to do"), at)
         }
-        None => check(State::Warning, format!("`{name}` is at work, or was killed"), at),
+        None => check(State::Warning, format!("{name} is at work, or was killed"), at),
     })
 }
 
@@ -242,7 +242,7 @@ fn changes(ledger: &Ledger, runs: &[RunSummary]) -> Result<Vec<Change>> {
     changes.extend(failed.map(|run| Change {
         at: run.ended.clone().unwrap_or_else(|| run.started.clone()),
         kind: "failure",
-        words: format!("`{}` failed", run.step),
+        words: format!("{} failed", run.step),
         page: format!("/runs/{}", run.run_id),
     }));
     changes.sort_by(|a, b| b.at.cmp(&a.at));

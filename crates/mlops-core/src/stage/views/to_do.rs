@@ -8,13 +8,16 @@ use serde::Serialize;
 use crate::Result;
 use crate::config::INPUT;
 use crate::expect::Level;
-use crate::ids::{RunOutcome, Step};
-use crate::ledger::{Ledger, RunSummary};
+use crate::ids::{FindingKind, RunOutcome, Severity, Step};
+use crate::ledger::{FindingFilter, Ledger, RunSummary};
 use crate::run::attention::Attention;
 use crate::run::context::Context;
 use crate::run::decision::{Concern, Decision};
 use crate::stage::overdue;
 use crate::text;
+
+/// The most findings that are listed.
+const MOST: u32 = 20;
 
 /// Something that a person should do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,7 +44,8 @@ pub(super) fn to_do(
     runs: &[RunSummary],
     decision: Option<&Decision>,
 ) -> Result<Vec<ToDo>> {
-    let mut all = Vec::new();
+    let mut all = recorded(ledger)?;
+    let on_record = ledger.count_findings(&FindingFilter::default())? > 0;
     for run in runs.iter().filter(|run| run.outcome == Some(RunOutcome::Failed)) {
         // A failed step of a run that was repeated as a whole is over.
         let over = runs.iter().any(|other| {
@@ -49,7 +53,7 @@ pub(super) fn to_do(
                 && other.outcome.is_some_and(|outcome| outcome != RunOutcome::Failed)
                 && other.started > run.started
         });
-        if !over {
+        if !over && !on_record {
             all.push(failed(run));
         }
     }
@@ -79,7 +83,8 @@ pub(super) fn to_do(
             page: Some("/sources".to_owned()),
         });
     }
-    if let Some(decision) = decision {
+    // A ledger of an older program has no history of findings yet.
+    if let Some(decision) = decision.filter(|_| !on_record) {
         let now =
             decision.concerns.iter().filter(|concern| !matches!(concern, Concern::Overdue { .. }));
         all.extend(now.map(|concern| of_concern(decision, concern)));
@@ -100,6 +105,56 @@ pub(super) fn to_do(
     Ok(all)
 }
 
+/// What is open in the history of findings and needs a person, but for what is looked at below anew.
+fn recorded(ledger: &Ledger) -> Result<Vec<ToDo>> {
+    let filter = FindingFilter {
+        open: Some(true),
+        severity: Some(Severity::Person),
+        ..FindingFilter::default()
+    };
+    let found = ledger.findings(&filter, MOST)?;
+    let lasting = found.into_iter().filter(|one| one.kind != FindingKind::SourceOverdue);
+    let to_do = lasting.map(|one| ToDo {
+        kind: one.kind.as_str(),
+        attention: one.severity.into(),
+        text: capitalised(one.text),
+        since: Some(one.first_seen),
+        command: command_for(one.kind).map(str::to_owned),
+        page: Some(format!("/runs/{}", one.last_run)),
+    });
+    Ok(to_do.collect())
+}
+
+/// The command line that does something about a finding, or shows more.
+pub(super) fn command_for(kind: FindingKind) -> Option<&'static str> {
+    use FindingKind as K;
+    Some(match kind {
+        K::RefusedFile | K::QuarantineShare | K::SourceFailed | K::UnfinishedFile => "ingestion",
+        K::StaleRows => "ingestion --rebuild",
+        K::BrokenContract => "ingestion contract",
+        K::SourceOverdue | K::DataOverdue => "ingestion sources",
+        K::TableBehind => "ingestion",
+        K::DataDrift | K::ModelDrift | K::DriftWithoutBetterModel | K::OneClass => {
+            "fullprocess --explain"
+        }
+        K::BelowConstant => "deployment rollback",
+        K::NothingLive => "fullprocess --force",
+        K::UnansweredRows | K::Calibration | K::EmptyColumn => "diagnostics",
+        K::ErasedPeople => "fullprocess",
+        K::DamagedRelease => "deployment verify",
+        K::RunFailed => "fullprocess",
+        _ => return None,
+    })
+}
+
+/// The text with a capital letter.
+fn capitalised(mut text: String) -> String {
+    if let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
+        text.replace_range(..1, &first);
+    }
+    text
+}
+
 /// Whether the step is a run of all others.
 fn is_whole(step: Step) -> bool {
     matches!(step, Step::FullProcess | Step::FirstRun)
@@ -111,7 +166,7 @@ fn failed(run: &RunSummary) -> ToDo {
     ToDo {
         kind: "run_failed",
         attention: Attention::Failed,
-        text: format!("The last run of `{program}` failed: {error}"),
+        text: format!("The last run of {program} failed: {error}"),
         since: run.ended.clone().or_else(|| Some(run.started.clone())),
         command: Some(program.to_owned()),
         page: Some(format!("/runs/{}", run.run_id)),
@@ -131,10 +186,7 @@ fn of_concern(decision: &Decision, concern: &Concern) -> ToDo {
         Concern::ErasedPeople { .. } => ("erased_people", "fullprocess"),
         Concern::TableBehind { .. } => ("table_behind", "ingestion"),
     };
-    let mut text = concern.to_string();
-    if let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
-        text.replace_range(..1, &first);
-    }
+    let text = capitalised(concern.to_string());
     ToDo {
         kind,
         attention: Attention::Person,
