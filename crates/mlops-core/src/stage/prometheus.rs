@@ -145,28 +145,7 @@ impl Figures {
         let newest = self.newest_data_ns.map(|ns| (String::new(), ns as f64 / 1e9));
         let help = "Time when rows last arrived, in seconds since 1970; a rebuild adds none.";
         gauge("mlops_newest_data_timestamp_seconds", help, newest.into_iter().collect());
-        let of = |value: &dyn Fn(&SourceState) -> Option<f64>| -> Vec<(String, f64)> {
-            let labelled = |state: &SourceState| {
-                Some((format!("{{source=\"{}\"}}", escaped(&state.source)), value(state)?))
-            };
-            self.sources.iter().filter_map(labelled).collect()
-        };
-        let level = |state: &SourceState| match state.level {
-            None => Some(0.0),
-            Some(Level::Warn) => Some(1.0),
-            Some(Level::Error) => Some(2.0),
-        };
-        let seconds = |at: DateTime<Utc>| at.timestamp_millis() as f64 / 1000.0;
-        let help =
-            "Whether data of a source are overdue: 0 no, 1 warning, 2 error; at the last look.";
-        gauge("mlops_source_overdue", help, of(&level));
-        let help = "Time when data of a source last arrived, in seconds since 1970.";
-        let arrived = |state: &SourceState| state.clocks.arrived.map(seconds);
-        gauge("mlops_source_arrived_timestamp_seconds", help, of(&arrived));
-        let help =
-            "Time when data of a source are due next, in seconds since 1970; at the last look.";
-        let next = |state: &SourceState| state.next_due.map(seconds);
-        gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
+        self.overdue(&mut gauge);
         let findings = self.findings.iter().map(|(kind, severity, n)| {
             (format!("{{kind=\"{kind}\",severity=\"{severity}\"}}"), *n as f64)
         });
@@ -206,6 +185,32 @@ impl Figures {
         let labels = labels.map(|(name, n)| (format!("{{kind=\"{name}\"}}"), n as f64));
         gauge("mlops_labels", "Labels that were read, by what became of them.", labels.collect());
         out
+    }
+
+    /// How the sources stood.
+    fn overdue(&self, gauge: &mut impl FnMut(&str, &str, Vec<(String, f64)>)) {
+        let of = |value: &dyn Fn(&SourceState) -> Option<f64>| -> Vec<(String, f64)> {
+            let labelled = |state: &SourceState| {
+                Some((format!("{{source=\"{}\"}}", escaped(&state.source)), value(state)?))
+            };
+            self.sources.iter().filter_map(labelled).collect()
+        };
+        let level = |state: &SourceState| match state.level {
+            None => Some(0.0),
+            Some(Level::Warn) => Some(1.0),
+            Some(Level::Error) => Some(2.0),
+        };
+        let seconds = |at: DateTime<Utc>| at.timestamp_millis() as f64 / 1000.0;
+        let help =
+            "Whether data of a source are overdue: 0 no, 1 warning, 2 error; at the last look.";
+        gauge("mlops_source_overdue", help, of(&level));
+        let help = "Time when data of a source last arrived, in seconds since 1970.";
+        let arrived = |state: &SourceState| state.clocks.arrived.map(seconds);
+        gauge("mlops_source_arrived_timestamp_seconds", help, of(&arrived));
+        let help =
+            "Time when data of a source are due next, in seconds since 1970; at the last look.";
+        let next = |state: &SourceState| state.next_due.map(seconds);
+        gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
     }
 
     /// The scores to expect of the live release until labels come, and whether what is asked drifted.
