@@ -382,7 +382,7 @@ mod tests {
                  {"name":"c","type":"smtp","host":"h"},{"type":"exec","command":["x"]},
                  {"name":"d","type":"webhook","url":"http://x","url_env":"X"}],
               "rules":[{"name":"r","kinds":["nonsense"],"to":["z"]},
-                {"name":"r","to":["d"],"subject":"[","cool_down":"soon"},{"to":[]}]}"#,
+                {"name":"r","to":["d"],"subject":"["}]}"#,
         )
         .unwrap_err()
         .to_string();
