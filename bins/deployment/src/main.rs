@@ -1,4 +1,4 @@
-//! The command line for the life of a release: `deploy`, `history`, `rollback` and `verify` of
+//! The command line for the life of a release: `approve`, `deploy`, `history`, `rollback` and `verify` of
 //! `mlops_core::stage`.
 //!
 //! Not for logic: `main` makes one call.
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mlops_core::ids::{ReleasePrefix, Step};
-use mlops_core::stage::{deploy, history, verify};
+use mlops_core::stage::{approve, deploy, history, verify};
 use mlops_runtime::renew;
 
 /// Seals the latest model with its score as a release, verifies it from disk and makes it live in
@@ -56,6 +56,39 @@ enum Action {
         reason: String,
     },
 
+    /// Make a challenger live that passed the gate and waits ("gate.mode" is "manual")
+    Approve {
+        /// The release; the beginning of its name is enough
+        #[arg(value_name = "ID")]
+        release: ReleasePrefix,
+
+        /// Why, for the record
+        #[arg(long, value_parser = in_words)]
+        reason: String,
+
+        /// Who approves it, for the record [default: the user who runs this]
+        #[arg(long, value_name = "NAME")]
+        who: Option<String>,
+    },
+
+    /// Give up a challenger that waits
+    Reject {
+        /// The release; the beginning of its name is enough
+        #[arg(value_name = "ID")]
+        release: ReleasePrefix,
+
+        /// Why, for the record
+        #[arg(long, value_parser = in_words)]
+        reason: String,
+
+        /// Who rejects it, for the record [default: the user who runs this]
+        #[arg(long, value_name = "NAME")]
+        who: Option<String>,
+    },
+
+    /// List challengers that wait for approval, and what became of the last ones
+    Pending,
+
     /// Check the live release from disk: digests, model, known predictions
     Verify {
         /// The release to check; the beginning of its name is enough
@@ -79,6 +112,11 @@ fn in_words(text: &str) -> Result<String, String> {
     }
 }
 
+/// Who decides: as told, or the user.
+fn by(who: Option<String>) -> String {
+    who.or_else(mlops_runtime::user).unwrap_or_else(|| "unknown".to_owned())
+}
+
 fn main() -> ExitCode {
     let Arguments { common, reason, again, accept, command } = Arguments::parse();
     match command {
@@ -93,6 +131,17 @@ fn main() -> ExitCode {
                 renew::roll_back(context, workspace, to.as_ref(), &reason)
             })
         }
+        Some(Action::Approve { release, reason, who }) => {
+            mlops_runtime::run(Step::Approve, &common, |context, workspace| {
+                renew::approve(context, workspace, &release, (&by(who), &reason))
+            })
+        }
+        Some(Action::Reject { release, reason, who }) => {
+            mlops_runtime::run(Step::Reject, &common, |context, workspace| {
+                approve::reject(context, workspace, &release, (&by(who), &reason))
+            })
+        }
+        Some(Action::Pending) => mlops_runtime::look(&common, approve::pending),
         Some(Action::Verify { release, all }) => mlops_runtime::look(&common, |context| {
             let which = match (release, all) {
                 (Some(id), _) => verify::Which::One(history::find(context, &id)?),

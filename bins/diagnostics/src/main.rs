@@ -10,8 +10,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use mlops_compare::Tolerance;
 use mlops_compare::command as compare;
 use mlops_core::ids::Step;
-use mlops_core::stage::{diagnose, outcomes};
-use mlops_runtime::dependencies;
+use mlops_core::stage::{alert, diagnose, outcomes};
+use mlops_runtime::{alerts, dependencies};
 
 /// Predictions of the deployed model on a data set, statistics of its columns, timings of past
 /// runs, versions of dependencies; or two files side by side
@@ -84,6 +84,24 @@ enum Action {
     /// and window of time. `fullprocess` does it too. Of sources that must be fetched it uses what was
     /// fetched before
     Outcomes,
+
+    /// Show what alerts are told to whom, and try whether they arrive
+    Alerts {
+        #[command(subcommand)]
+        command: Alerts,
+    },
+}
+
+#[derive(Subcommand)]
+enum Alerts {
+    /// List the rules of "alerts" with what they told, how the last messages fared and what waits
+    List,
+
+    /// Send a test message to a sink, or to every one
+    Test {
+        /// The sink
+        name: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -148,6 +166,10 @@ fn main() -> ExitCode {
             mlops_runtime::run(Step::Outcomes, &common, |context, workspace| {
                 outcomes::run(context, workspace, outcomes::Reach::Here)
             })
+        }
+        Some(Action::Alerts { command: Alerts::List }) => mlops_runtime::look(&common, alert::list),
+        Some(Action::Alerts { command: Alerts::Test { name } }) => {
+            mlops_runtime::look(&common, |context| alerts::test(context, name.as_deref()))
         }
         Some(Action::Compare(arguments)) => {
             let Compare { left, right, on, abs_tol, rel_tol, validate, output, exit_code } =

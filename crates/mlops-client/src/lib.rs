@@ -6,6 +6,7 @@
 //! program: a run that nobody touches for years must not depend on roots that expire, and a
 //! company's own authority works at once. `SSL_CERT_FILE` and `SSL_CERT_DIR` are respected.
 
+pub mod alerts;
 pub mod call;
 pub mod changes;
 pub mod data;

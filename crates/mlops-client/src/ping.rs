@@ -139,10 +139,15 @@ fn address(url: &Url, signal: Signal) -> Url {
         Signal::Fail => "fail".to_owned(),
         Signal::Exit(status) => status.to_string(),
     };
+    beneath(url, &last)
+}
+
+/// The address with one more part at the end of its path.
+pub(crate) fn beneath(url: &Url, last: &str) -> Url {
     let mut url = url.clone();
     // An http address always has a path.
     if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().push(&last);
+        path.pop_if_empty().push(last);
     }
     url
 }

@@ -91,6 +91,10 @@ spelt! {
         Deployment = "deployment",
         /// Makes an earlier release live again.
         Rollback = "deployment rollback",
+        /// Makes a challenger live that waits.
+        Approve = "deployment approve",
+        /// Gives up a challenger that waits.
+        Reject = "deployment reject",
         /// Moves a folder away from the pointer's path.
         AdoptFolder = "deployment adopt",
         /// Examines the live release and its data.
@@ -141,6 +145,8 @@ spelt! {
         Refused = "refused",
         /// A new model was promoted.
         Promoted = "promoted",
+        /// A new model passed the gate and waits for approval.
+        Waits = "waits",
         /// A dry run stopped before training.
         DryRun = "dry_run",
     }

@@ -11,7 +11,7 @@ mod numeric;
 
 pub use categorical::{CategoricalProfile, CategoricalSummary, TOP};
 pub use columns::{ColumnProfile, ColumnSummary, ColumnsProfile, profile_file};
-pub use numeric::{MODES, NumericProfile, NumericSummary};
+pub use numeric::{BARS, MODES, NumericProfile, NumericSummary};
 
 /// The share of missing cells in percent; 0 without cells.
 fn percent(missing: u64, present: u64) -> f64 {

@@ -21,6 +21,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("ring::digest", "crates/mlops-core/src/platform/digest.rs"),
     ("plotters", "crates/mlops-report/"),
     ("reqwest", "crates/mlops-client/ crates/mlops-sources/src/web/"),
+    ("lettre::", "crates/mlops-client/src/alerts/smtp.rs"),
     (
         "rustls",
         "crates/mlops-client/ crates/mlops-sources/src/tls.rs crates/mlops-serve/src/tls.rs \

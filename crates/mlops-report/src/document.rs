@@ -40,7 +40,6 @@ pub(crate) enum Block {
     Text(Tone, Line),
     /// Names with what stands for them.
     Facts(Vec<(String, Line)>),
-    #[expect(dead_code, reason = "the first page gets its list next")]
     List(Vec<Line>),
     Table(Table),
     /// Pictures by name, side by side if there is room.
@@ -164,7 +163,6 @@ pub(crate) enum Cell {
     Line(Line),
     List(Vec<String>),
     /// A histogram as small as a word: heights from 0 to 1, and what it shows in words.
-    #[expect(dead_code, reason = "columns get theirs next")]
     Bars(Vec<f64>, String),
 }
 

@@ -45,6 +45,6 @@ pub use html::render;
 pub use picture::{Chart, png, svg, svg_of_width};
 pub use pictures::{Picture, pictures};
 pub use report::{
-    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, Part, PointsScale,
-    Reason, Report, Score, Severity,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Judged, Model, Part, Past,
+    PointsScale, Previous, Reason, Report, Score, Severity, Standing,
 };

@@ -4,13 +4,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use mlops_core::config::choices::ThresholdRule;
 use mlops_core::evaluation::metrics::{PrPoint, RocPoint};
 use mlops_core::platform::threads::each;
 use mlops_core::{Error, Result};
 
 use crate::charts::{
-    Calibration, Coefficients, Confusion, Gain, Histogram, PrecisionRecall, Roc, Scorecard,
-    Thresholds,
+    ByThreshold, Calibration, Coefficients, Confusion, Figure, Gain, Histogram, PrecisionRecall,
+    Roc, Scorecard, Thresholds,
 };
 use crate::drawing::Drawing;
 use crate::picture::{self, Chart};
@@ -130,8 +131,16 @@ fn drawn<M: Maker>(report: &Report, maker: &M, at_once: usize) -> Result<Vec<M::
     let calibration = Calibration { bins: &curves.calibration, brier: score.brier, n: score.n };
     let deciles = score.evaluation.as_ref().map_or(&[][..], |e| &e.deciles);
     let gain = Gain { points: &curves.gain, deciles, n: score.n, positives: score.positives };
-    let thresholds =
-        Thresholds { points: &curves.thresholds, threshold: score.threshold, n: score.n };
+    let (points, threshold, n) = (curves.thresholds.as_slice(), score.threshold, score.n);
+    let thresholds = Thresholds { points, threshold, n };
+    // Where the threshold was chosen for the lowest cost, that is what another one would change.
+    let cost = model.cutoff.as_ref().and_then(|cutoff| match cutoff.rule {
+        ThresholdRule::Cost { false_positive, false_negative } => {
+            let figure = Figure::Cost { false_positive, false_negative };
+            Some(ByThreshold { figure, points, threshold, n })
+        }
+        _ => None,
+    });
     let coefficients = Coefficients { features: &model.features, positive };
     let (scale, columns) = (model.scorecard.as_ref(), model.attributes.as_slice());
     let scorecard = Scorecard { scale, columns, positive };
@@ -142,7 +151,10 @@ fn drawn<M: Maker>(report: &Report, maker: &M, at_once: usize) -> Result<Vec<M::
         &|| one(maker, "roc", ROC, &roc),
         &|| one(maker, "precision_recall", PR, &pr),
         &|| one(maker, "gain", GAIN, &gain),
-        &|| one(maker, "thresholds", THRESHOLDS, &thresholds),
+        &|| match &cost {
+            Some(cost) => one(maker, "thresholds", COST, cost),
+            None => one(maker, "thresholds", THRESHOLDS, &thresholds),
+        },
         &|| one(maker, "calibration", CALIBRATION, &calibration),
         &|| one(maker, "coefficients", COEFFICIENTS, &coefficients),
         // The last one, which few models have.
@@ -165,6 +177,8 @@ const GAIN: &str = "How many of the positives are among the rows with the highes
     much more frequent they are in each tenth of the rows than among all.";
 const THRESHOLDS: &str = "A higher threshold finds fewer positives (recall), and more of those that it \
     finds are right (precision). F1 balances both.";
+const COST: &str = "What false positives and false negatives cost together at other thresholds. The one in use was \
+    chosen from other rows than these, so that it need not be the lowest point.";
 const CALIBRATION: &str = "Points above the dashed line: the predicted probability is too low. Below \
     it: too high.";
 const COEFFICIENTS: &str = "Coefficients of the standardised features: the longer a bar, the more \

@@ -4,7 +4,10 @@
 //! the records of a run live in `mlops-core`.
 
 use mlops_core::config::Scale;
+use mlops_core::drift::{DataDrift, ModelDrift};
 use mlops_core::evaluation::cutoff::Cutoff;
+use mlops_core::evaluation::gate::GateVerdict;
+use mlops_core::evaluation::metrics::probability::CalibrationTest;
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Evaluation, GainPoint, Interval, PrPoint, RocPoint,
     ScoreHistogram,
@@ -27,6 +30,12 @@ pub struct Report {
     pub tool_version: String,
     /// The release id of the model, if it was released.
     pub release: Option<String>,
+    /// How it went live, if it is live.
+    pub standing: Option<Standing>,
+    /// What the newest decision on the model, or the one that made it live, saw.
+    pub judged: Option<Judged>,
+    /// Scores of releases and of decisions, the newest first.
+    pub history: Vec<Past>,
     /// Digest of the data that the model was fitted on.
     pub data_version: String,
     /// More digests for the footer, each with its name.
@@ -51,6 +60,8 @@ pub struct Report {
     pub slices: Vec<SliceScore>,
     /// The data of the curves.
     pub curves: Curves,
+    /// The test of calibration; `None` if there are too few rows.
+    pub calibration: Option<CalibrationTest>,
     /// The statistics of the columns.
     pub columns: Vec<ColumnRow>,
     /// Findings, in any order.
@@ -64,6 +75,9 @@ impl Default for Report {
             generated: String::new(),
             tool_version: String::new(),
             release: None,
+            standing: None,
+            judged: None,
+            history: Vec::new(),
             data_version: String::new(),
             digests: Vec::new(),
             target: String::new(),
@@ -76,10 +90,75 @@ impl Default for Report {
             score: Score::default(),
             slices: Vec::new(),
             curves: Curves::default(),
+            calibration: None,
             columns: Vec::new(),
             warnings: Vec::new(),
         }
     }
+}
+
+/// How a release went live.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Standing {
+    /// When, RFC 3339.
+    pub since: String,
+    /// It was made live again by rolling another release back.
+    pub rolled_back_to: bool,
+    /// Why, in words.
+    pub reason: String,
+    /// The release that was live before it.
+    pub previous: Option<Previous>,
+    /// The two on the same rows, if they were compared.
+    pub gate: Option<GateVerdict>,
+    /// The data set that it was trained on, with the number of its rows.
+    pub data: (String, Option<u64>),
+}
+
+/// The release that was live before.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Previous {
+    /// Its id.
+    pub release: String,
+    /// Its F1 on the test rows of its time.
+    pub f1: Option<f64>,
+    /// The data set that it was trained on, with the number of its rows, if known.
+    pub data: Option<(String, Option<u64>)>,
+}
+
+/// A score at an earlier time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    /// When it was recorded, RFC 3339.
+    pub at: String,
+    /// What happened: `went live`, `no drift`…
+    pub what: String,
+    /// The release that was scored.
+    pub release: String,
+    /// It was scored on rows that came after its training, not on the test rows of its time.
+    pub on_new_rows: bool,
+    /// Its F1.
+    pub f1: f64,
+    /// The interval of it, if known.
+    pub interval: Option<Interval>,
+    /// The number of rows, if known.
+    pub rows: Option<u64>,
+}
+
+/// What a decision of `fullprocess` saw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The run.
+    pub run: String,
+    /// When, RFC 3339.
+    pub recorded: String,
+    /// It is the decision that made the model live.
+    pub made_it: bool,
+    /// The reason of the outcome, in words.
+    pub reason: String,
+    /// The verdict on the model that was live.
+    pub drift: Option<ModelDrift>,
+    /// The new rows against the training rows.
+    pub data: Option<DataDrift>,
 }
 
 /// A file and the number of its rows by outcome.
@@ -131,6 +210,8 @@ pub struct Model {
     pub gradient_norm: Option<f64>,
     /// Number of training rows.
     pub rows: u64,
+    /// How many of them are positive, if known.
+    pub positives: Option<u64>,
     /// Inverse strength of the penalty.
     pub c: Option<f64>,
     /// How missing values are treated.
@@ -299,8 +380,10 @@ pub struct ColumnRow {
     pub max: Option<f64>,
     /// Number of distinct values.
     pub distinct: Option<u64>,
-    /// The most frequent category.
-    pub most_frequent: Option<String>,
+    /// The most frequent categories with their counts, the most frequent first.
+    pub top: Vec<(String, u64)>,
+    /// Counts between minimum and maximum in parts of equal width, or of each value.
+    pub histogram: Vec<u64>,
 }
 
 /// The severity of a finding, in ascending order.

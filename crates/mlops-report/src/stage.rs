@@ -6,6 +6,8 @@
 mod columns;
 mod files;
 mod findings;
+mod since;
+mod standing;
 mod subject;
 mod trial;
 
@@ -31,6 +33,7 @@ use crate::report::{
     Coefficient, ColumnRow, Finding, Model, Part, PointsScale, Report, Score, Severity,
 };
 use crate::sections;
+pub use since::{COMPARISON, COMPARISON_PDF, Since, since};
 use subject::Subject;
 use trial::Trial;
 
@@ -56,6 +59,9 @@ pub struct Reported {
     pub folder: String,
     /// The files written there.
     pub files: Vec<String>,
+    /// The earlier release that it was compared with, on request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<String>,
     /// Findings, the most severe first.
     pub warnings: Vec<Finding>,
 }
@@ -113,6 +119,10 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
         generated: context.now(),
         tool_version: context.tool_version.clone(),
         release: subject.release.as_ref().map(ToString::to_string),
+        standing: standing::of(workspace, &subject)?,
+        judged: standing::judged(workspace, &subject)?,
+        history: standing::history(workspace)?,
+        calibration: trial.calibration,
         digests: trial.digests(&subject, &data_version),
         data_version,
         target: schema.target().to_owned(),
@@ -137,6 +147,7 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
         f1: scored.then_some(report.score.f1),
         folder: context.config.output_model.display().to_string(),
         files,
+        compared_with: None,
         warnings: report.warnings,
     })
 }
@@ -181,7 +192,7 @@ fn references(subject: &Subject, columns: &[ColumnRow]) -> Vec<usize> {
     let categorical = subject.model.encoder.categorical.iter();
     let most = |name: &str| {
         let column = columns.iter().find(|column| column.name == name);
-        column.and_then(|column| column.most_frequent.clone())
+        column.and_then(|column| column.top.first()).map(|(value, _)| value.clone())
     };
     categorical
         .map(|feature| {
@@ -269,6 +280,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
         iterations: Some(card.iterations as u64),
         gradient_norm: Some(card.gradient_norm),
         rows: card.rows,
+        positives: Some(model.data.positives),
         c: model.training.c,
         missing_policy: policy.to_owned(),
         attributes: card.attributes.clone(),
@@ -322,6 +334,9 @@ impl fmt::Display for Reported {
         let pictures: Vec<_> = self.files.iter().filter_map(|n| n.strip_suffix(".png")).collect();
         writeln!(f, "Written to {}:", self.folder)?;
         writeln!(f, "  {PAGE}, {PDF}")?;
+        if let Some(release) = &self.compared_with {
+            writeln!(f, "  {COMPARISON}, {COMPARISON_PDF}: what changed since {release}")?;
+        }
         for names in pictures.chunks(3) {
             writeln!(
                 f,

@@ -207,7 +207,7 @@ fn a_scorecard_has_the_points_of_every_bin() {
         "541",
         "up to 0.25",
         "above 0.5, up to 0.9",
-        "-43",
+        "−43",
         "missing",
         "self-employed",
         "24",

@@ -100,6 +100,44 @@ fn what_was_chosen_by_cross_validation_is_told_with_its_alternatives() {
 }
 
 #[test]
+fn a_manager_reads_which_release_it_is_and_what_to_decide() {
+    let mut report = common::plausible();
+    let text = text_of(&render(&report).unwrap());
+    for part in [
+        "Live release2026-03-02-r7, since 2026-03-02, 09:14 UTC",
+        "Before it2026-02-01-r6",
+        "finaldata7.csv (4,812 rows), instead of finaldata6.csv (4,120 rows)",
+        "F1 0.77; the release before had 0.75 on the test rows of its time",
+        "What must be decidedsupport_tickets was measured after the clients left",
+    ] {
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
+    }
+    report.warnings.clear();
+    let text = text_of(&render(&report).unwrap());
+    assert!(text.contains("Nothing: no check found anything that needs a person."), "{text}");
+}
+
+#[test]
+fn everything_that_is_known_is_on_the_page() {
+    let html = render(&common::plausible()).unwrap();
+    assert_well_nested(&html);
+    let text = text_of(&html);
+    for part in [
+        "True positives371",
+        "predicted “stayed”, but are “left”",
+        "Calibration test (Hosmer-Lemeshow): statistic 9.60 with 10 groups, p-value 0.476",
+        "Lift and gain by deciles",
+        "0.5, in use",
+        "1 of 4 columns differ between 800 training rows and 800 new rows",
+        "training rows4,8121,9302,88240 %",
+        "north2,80547 %",
+    ] {
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
+    }
+    assert!(html.contains("aria-label=\"Distribution of seats: 3; 40; 120;"), "{html}");
+}
+
+#[test]
 fn a_poor_model_is_called_poor() {
     let mut report = common::plausible();
     report.score.beyond_chance = false;
@@ -172,8 +210,8 @@ fn pictures_have_names_and_captions() {
     let html = render(&common::plausible()).unwrap();
     assert_eq!(html.matches("<figure").count(), 8);
     assert_eq!(html.matches("<figcaption>").count(), 8);
-    assert_eq!(html.matches("<svg ").count(), 8);
-    assert_eq!(html.matches("role=\"img\" aria-label=\"").count(), 9, "and the gauge");
+    assert_eq!(html.matches("<svg xmlns").count(), 8);
+    assert_eq!(html.matches("role=\"img\" aria-label=\"").count(), 9 + 8, "gauge, distributions");
     assert!(html.contains("<html lang=\"en\">") && html.matches("<h1>").count() == 1);
     assert!(html.contains("prefers-color-scheme:dark") && html.contains("@media print"));
 }

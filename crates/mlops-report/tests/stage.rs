@@ -15,7 +15,7 @@ use mlops_core::platform::disk::Disk;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::{deploy, ingest, score, train};
 use mlops_report::Severity;
-use mlops_report::stage::{self, Reported};
+use mlops_report::stage::{self, Reported, Since};
 use tempfile::TempDir;
 
 /// A temporary workspace with the shipped practice and test data.
@@ -106,6 +106,12 @@ fn the_live_release_is_reported_with_every_file() {
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         assert!(reader.next_frame(&mut pixels).unwrap().width >= 1000);
+    }
+    if let Ok(folder) = std::env::var("MLOPS_GALLERY") {
+        for name in ["report.html", "report.pdf"] {
+            let (from, to) = (place.path("practicemodels"), Path::new(&folder));
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
     }
     let f1 = fs::read_to_string(place.path("practicemodels/latestscore.txt")).unwrap();
     let f1: f64 = f1.trim().parse().unwrap();
@@ -334,4 +340,41 @@ fn thousands_of_names_make_a_short_page() {
     assert!(reported.warnings.len() < 20, "{:?}", reported.warnings);
     assert!(html.contains("<summary>And 791 more</summary>"));
     assert!(html.len() < 400_000, "{} bytes", html.len());
+}
+
+#[test]
+fn two_releases_are_compared() {
+    let place = place_of_one_number(|folder, x, draw| match folder {
+        "in" | "test" => (x > 4) == (draw < 9),
+        _ => false,
+    });
+    place.trained(true);
+    let first = place.context().store().live().unwrap().unwrap();
+    let mut rows = vec!["id,x,y".to_owned()];
+    rows.extend((0..900).map(|i| format!("more{i},{},{}", i % 14, u8::from(i % 14 > 6))));
+    fs::write(place.path("in").join("b.csv"), rows.join("\n")).unwrap();
+    place.trained(true);
+    let live = place.context().store().live().unwrap().unwrap();
+    assert_ne!(first, live);
+    let context = place.context();
+    let mut workspace = context.open("reporting").unwrap();
+    let since = |text: &str| text.parse::<Since>().unwrap();
+    let error = stage::since(&context, &mut workspace, &since(live.as_str())).unwrap_err();
+    assert!(error.to_string().contains(&format!("Earlier ones: {first}")), "{error}");
+    let error = stage::since(&context, &mut workspace, &since("1999-01-01")).unwrap_err();
+    assert!(error.to_string().contains("no release was live yet"), "{error}");
+    let reported = stage::since(&context, &mut workspace, &since(first.as_str())).unwrap();
+    assert_eq!(reported.compared_with.as_deref(), Some(first.as_str()));
+    let page = fs::read_to_string(place.path("practicemodels/comparison.html")).unwrap();
+    for part in
+        ["Differences that matter", "Means that moved", "x by +0.", first.as_str(), live.as_str()]
+    {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    let pdf = fs::read(place.path("practicemodels/comparison.pdf")).unwrap();
+    assert!(pdf.starts_with(b"%PDF-"));
+    if let Ok(folder) = std::env::var("MLOPS_GALLERY") {
+        fs::write(Path::new(&folder).join("comparison.pdf"), pdf).unwrap();
+        fs::write(Path::new(&folder).join("comparison.html"), page).unwrap();
+    }
 }

@@ -233,10 +233,11 @@ fn reasons_go_on_where_the_one_before_ended() {
         positive: "left",
     };
     let shown = drawn("waterfall", &waterfall);
-    for text in ["reference", "23 %", "+1.32", "−0.84", "12 other columns", "this row", "41 %"] {
+    for text in ["reference", "23 %", "+1.320", "−0.840", "12 other columns", "this row", "41 %"]
+    {
         assert!(shown.contains(text), "{text}: {shown}");
     }
-    assert!(waterfall.alt().contains("number_of_employees = 4 +1.32"), "{}", waterfall.alt());
+    assert!(waterfall.alt().contains("number_of_employees = 4 +1.320"), "{}", waterfall.alt());
     let broken = Waterfall { log_odds: f64::NAN, ..waterfall };
     assert!(drawn("waterfall_nan", &broken).contains("not enough data"));
     let flat = [step("constant", 0.0)];

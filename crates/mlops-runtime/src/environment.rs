@@ -7,3 +7,8 @@
 pub fn secret(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
 }
+
+/// Who runs this program, for records: who called `sudo`, or the user's name.
+pub fn user() -> Option<String> {
+    ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| secret(name))
+}

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use mlops_core::config::GateMode;
 use mlops_core::ids::{DatasetVersion, ReleaseId, Severity, Step};
 use mlops_core::ledger::{Action, Deployment, HoldoutRecord, Ledger};
 use mlops_core::model::Model;
@@ -163,6 +164,7 @@ fn run_telling(
         .step(workspace, Step::Scoring, |w| score::of(context, w, model, training.sha256))?;
     tell(&scored(&scoring.score));
     let deployment = context.step(workspace, Step::Deployment, |w| {
+        needs_a_person(context, accept)?;
         not_worse_than_unknown(context, w, model, accept)?;
         let leave = deploy::Leave { accept, ..deploy::Leave::default() };
         let candidate = Candidate::of(&training, &scoring);
@@ -183,6 +185,17 @@ fn run_telling(
         reporting,
         told: false,
     })))
+}
+
+/// Refuses to make a model live that nobody looked at, if `gate.mode` is "manual".
+fn needs_a_person(context: &Context, accept: bool) -> Result<()> {
+    if accept || context.config.gate.mode == GateMode::Auto {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "the model is trained and scored but not live: \"gate.mode\" is \"manual\". Look at its score, then \
+         make it live with `deployment --reason \"…\"`, or run `first_run --accept`",
+    ))
 }
 
 /// Refuses to replace a live release that these records do not know (they were lost, or begun anew)

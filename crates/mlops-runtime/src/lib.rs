@@ -21,6 +21,7 @@
 //!
 //! Not for decisions about data or models: see the stages.
 
+pub mod alerts;
 pub mod apicalls;
 mod arguments;
 mod console;
@@ -51,7 +52,7 @@ use mlops_core::platform::lines::Lines;
 use mlops_core::run::context::{Context, Rehearsal, Report, Workspace};
 
 pub use arguments::Common;
-pub use environment::secret;
+pub use environment::{secret, user};
 pub use unattended::run_unattended;
 pub use watchdog::Watchdog;
 

@@ -5,10 +5,11 @@
 use std::fmt;
 
 use mlops_core::Result;
-use mlops_core::ids::{FindingKind, ReleaseId, Step};
+use mlops_core::ids::{FindingKind, ReleaseId, ReleasePrefix, Step};
 use mlops_core::release::Release;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report, Workspace};
+use mlops_core::stage::approve::{self, Approved};
 use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::diagnose::{self, DIAGNOSTICS, Diagnostics};
 use mlops_core::stage::rollback::{self, RolledBack};
@@ -92,6 +93,18 @@ pub fn roll_back(
     Ok(Renewed::of(context, workspace, done, None))
 }
 
+/// Makes a challenger live that waits, then renews diagnostics and reports.
+pub fn approve(
+    context: &Context,
+    workspace: &mut Workspace,
+    which: &ReleasePrefix,
+    (who, reason): (&str, &str),
+) -> Result<Renewed<Approved>> {
+    let done = approve::approve(context, workspace, which, (who, reason))?;
+    let verified = done.verified.clone();
+    Ok(Renewed::of(context, workspace, done, Some(verified)))
+}
+
 /// Deploys on request; diagnostics and reports are renewed if another release became live.
 pub fn deploy(
     context: &Context,
@@ -105,6 +118,12 @@ pub fn deploy(
     }
     let verified = done.verified.clone();
     Ok(Renewed::of(context, workspace, done, Some(verified)))
+}
+
+/// Renews diagnostics and reports after something that changes what they say, such as labels that came
+/// later. If that fails, `done` still stands.
+pub fn after<T>(context: &Context, workspace: &mut Workspace, done: T) -> Renewed<T> {
+    Renewed::of(context, workspace, done, None)
 }
 
 impl<T> Renewed<T> {

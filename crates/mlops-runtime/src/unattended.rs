@@ -14,7 +14,7 @@ use mlops_core::text;
 
 use crate::console::OUTCOME;
 use crate::watchdog::Alarm;
-use crate::{Common, Watchdog, console, exit, run_log, textfile};
+use crate::{Common, Watchdog, alerts, console, exit, run_log, textfile};
 
 /// Runs `work` as the step `step`. It reports its stages to the [`Watchdog`]; one that takes longer
 /// than `limits.stage_seconds` ends the process with exit status 1.
@@ -94,7 +94,11 @@ fn attempt<R: Report>(
     if let Err(error) = run_log::rotate(context) {
         tracing::warn!("old logs were not removed: {error}");
     }
-    context.step(&mut workspace, step, |workspace| work(context, workspace, &watchdog))
+    let result = context.step(&mut workspace, step, |w| work(context, w, &watchdog));
+    // The records of the run are complete, whatever becomes of this.
+    watchdog.stage("alerts");
+    alerts::tell(context, &mut workspace.ledger);
+    result
 }
 
 /// If the log file cannot be opened, the run goes on without it.

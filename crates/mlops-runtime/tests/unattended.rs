@@ -283,3 +283,32 @@ fn a_wrong_configuration_is_status_2_in_the_form_that_was_asked_for() {
     assert_eq!((&line["run"], &line["level"]), (&Value::from("-"), &Value::from("ERROR")));
     assert!(!scene.at("out").is_dir());
 }
+
+#[test]
+fn alerts_follow_the_run_and_a_sink_that_hangs_changes_nothing() {
+    let scene = Scene::new(
+        r#"{},"alerts":{"sinks":[
+            {"name":"hangs","type":"exec","command":["sleep","600"],"timeout_seconds":1},
+            {"name":"file","type":"exec","command":["sh","-c","cat >> told"]}],
+            "rules":[{"name":"all","to":["hangs","file"]}]}"#,
+    );
+    let output = scene.run("person", "--quiet");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    has(&scene.log(), "an alert did not arrive: sink \"hangs\": \"sleep\" did not end within 1 s");
+    assert_eq!(scene.pinged().len(), 2);
+    let told = || -> Vec<(String, String, String)> {
+        let text = fs::read_to_string(scene.at("told")).unwrap();
+        let told = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        told.map(|v| (text(&v["status"]), text(&v["kind"]), text(&v["text"]))).collect()
+    };
+    let of = |status: &str, kind: &str, text: &str| {
+        (status.to_owned(), kind.to_owned(), text.to_owned())
+    };
+    let labels = |status| of(status, "data", "look at the labels");
+    assert_eq!(told(), [labels("firing")]);
+    assert_eq!(scene.run("work", "--quiet").status.code(), Some(0));
+    assert_eq!(told(), [labels("firing"), labels("resolved")]);
+    assert_eq!(scene.run("fail", "--quiet").status.code(), Some(1));
+    assert_eq!(told()[2], of("firing", "run_failed", "only one class"));
+}

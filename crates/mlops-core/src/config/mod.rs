@@ -3,6 +3,7 @@
 //! Relative paths are resolved against the folder of the file, never against the working directory,
 //! which differs under cron. Not for command-line arguments: see the runtime crate.
 
+pub mod alerts;
 mod apicalls;
 pub mod choices;
 mod columns;
@@ -42,6 +43,7 @@ use crate::expect::Expectation;
 use crate::platform::location::plain;
 use crate::table::schema::Schema;
 use crate::{Error, Result};
+pub use alerts::Alerts;
 pub use apicalls::ApiCalls;
 pub use choices::{Since, Window};
 pub use columns::Columns;
@@ -116,6 +118,8 @@ pub struct Config {
     pub holdout: Holdout,
     /// The section `drift`.
     pub drift: Drift,
+    /// The section `alerts`.
+    pub alerts: Alerts,
     /// The section `gate`.
     pub gate: Gate,
     /// The section `output`.
@@ -167,6 +171,21 @@ pub struct Gate {
     pub min_improvement: f64,
     /// How much F1 a challenger may lose on a slice; `None` for any amount.
     pub max_slice_drop: Option<f64>,
+    /// Who makes a challenger live that passed.
+    pub mode: GateMode,
+    /// For how many days a challenger waits for approval.
+    pub approval_days: u64,
+}
+
+/// Who makes a challenger live that passed the gate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateMode {
+    /// The run that made it.
+    #[default]
+    Auto,
+    /// A person, by `deployment approve`.
+    Manual,
 }
 
 impl Config {
@@ -253,6 +272,7 @@ impl Config {
             training: Training { pooling, ..training },
             shapes,
             drift: drift(root.section("drift")),
+            alerts: alerts::alerts(root.section("alerts"), at),
             gate: gate(root.section("gate")),
             output,
             retention: retention::retention(root.section("retention")),
@@ -400,8 +420,11 @@ fn gate(mut section: Section) -> Gate {
     let metric = section.choice("metric", &metrics, Metric::default());
     let min_improvement = section.number("min_improvement", &(-1.0..=1.0), 0.0);
     let max_slice_drop = section.number_or_null("max_slice_drop", &(0.0..=1.0), None);
+    let modes = [("auto", GateMode::Auto), ("manual", GateMode::Manual)];
+    let mode = section.choice("mode", &modes, GateMode::Auto);
+    let approval_days = section.integer("approval_days", &(1..=365), 14);
     section.finish();
-    Gate { metric, min_improvement, max_slice_drop }
+    Gate { metric, min_improvement, max_slice_drop, mode, approval_days }
 }
 
 /// `path` with `.` removed, `a/..` folded and no trailing slash; links are not followed.

@@ -202,8 +202,14 @@ impl Ledger {
     }
 }
 
-/// Records a decision, inside a transaction.
+/// Records a decision, inside a transaction. A challenger that waits is older than the data that it is about.
 pub(super) fn insert_decision(db: &Connection, decision: &DecisionRecord) -> rusqlite::Result<()> {
+    if decision.outcome != DecisionOutcome::Undecided {
+        let sql = "UPDATE approvals SET state = 'superseded', closed = ?1,
+                   why = 'a newer data set was decided on'
+                   WHERE state = 'waiting' AND dataset < ?2";
+        db.execute(sql, params![decision.recorded, decision.dataset.0])?;
+    }
     let sql = format!(
         "INSERT INTO decisions ({DECISION}, headline) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
     );

@@ -5,6 +5,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::approvals::approved;
 use super::decisions::insert_decision;
 use super::{DecisionRecord, Ledger, from_text};
 use crate::Result;
@@ -46,6 +47,9 @@ pub struct Deployment {
     /// [`Ledger::decision`].
     #[serde(default)]
     pub decision: Option<DecisionRecord>,
+    /// Who approved it. It is not stored here: see [`Ledger::approvals`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
 }
 
 /// Releases and data sets that were removed to save space.
@@ -91,6 +95,8 @@ impl Ledger {
             if let Some(decision) = &deployment.decision {
                 insert_decision(db, decision)?;
             }
+            let Deployment { release, recorded, who, reason, .. } = deployment;
+            approved(db, release, recorded, who.as_deref(), reason)?;
             let sql = "DELETE FROM removed WHERE kind = 'release' AND name = ?1";
             db.execute(sql, [deployment.release.as_str()])?;
             db.execute("DELETE FROM intents WHERE id = ?1", [intent]).map(drop)
@@ -215,5 +221,6 @@ pub(super) fn deployment(row: &Row) -> rusqlite::Result<Deployment> {
         reason: row.get(7)?,
         recorded: row.get(8)?,
         decision: None,
+        who: None,
     })
 }

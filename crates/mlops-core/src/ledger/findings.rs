@@ -136,10 +136,13 @@ fn of_group(step: Step) -> &'static [Step] {
         Step::Ingestion => &[Step::Ingestion],
         Step::Training => &[Step::Training],
         Step::Scoring => &[Step::Scoring],
-        Step::Deployment | Step::Rollback => &[Step::Deployment, Step::Rollback],
+        Step::Deployment | Step::Rollback | Step::Approve => {
+            &[Step::Deployment, Step::Rollback, Step::Approve]
+        }
         Step::Diagnostics => &[Step::Diagnostics],
         Step::Reporting => &[Step::Reporting],
         Step::ApiCalls => &[Step::ApiCalls],
+        Step::Outcomes => &[Step::Outcomes],
         Step::FirstRun | Step::FullProcess => &[Step::FirstRun, Step::FullProcess],
         // What is done on request is not repeated, so that nothing would end it.
         _ => &[],
@@ -168,6 +171,19 @@ pub(super) fn record(
     if !done {
         return Ok(());
     }
+    // That a challenger waits is told once, and lasts until it does not.
+    let waits = FindingKind::WaitsForApproval.as_str();
+    let waiting = "SELECT release FROM approvals WHERE state = 'waiting'";
+    let sql = format!(
+        "UPDATE findings SET last_seen = ?1, last_run = ?2
+         WHERE ended IS NULL AND kind = ?3 AND subject IN ({waiting})"
+    );
+    db.execute(&sql, params![at, run, waits])?;
+    let sql = format!(
+        "UPDATE findings SET ended = ?1
+         WHERE ended IS NULL AND kind = ?2 AND subject NOT IN ({waiting})"
+    );
+    db.execute(&sql, params![at, waits])?;
     if group.contains(&Step::FullProcess) {
         // A breach is told once, and lasts until the source is on time.
         db.execute(

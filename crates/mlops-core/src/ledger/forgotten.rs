@@ -136,7 +136,7 @@ pub struct Erasure {
 }
 
 /// Texts of earlier records for people.
-const TEXTS: [(&str, &str); 9] = [
+const TEXTS: [(&str, &str); 13] = [
     ("runs", "detail"),
     ("files", "reason"),
     ("files", "counts"),
@@ -146,6 +146,10 @@ const TEXTS: [(&str, &str); 9] = [
     ("findings", "subject"),
     ("findings", "text"),
     ("asked", "record"),
+    ("alerts", "subject"),
+    ("outbox", "payload"),
+    ("approvals", "reason"),
+    ("approvals", "why"),
 ];
 
 impl Ledger {
@@ -331,7 +335,9 @@ fn take_out_of(
         let (id, text): (i64, String) = (row.get(0)?, row.get(1)?);
         found.extend(silenced(&text, values).map(|text| (id, text)));
     }
-    let mut update = db.prepare(&format!("UPDATE {table} SET {column} = ?2 WHERE rowid = ?1"))?;
+    // Two that differed by the person only become one.
+    let sql = format!("UPDATE OR REPLACE {table} SET {column} = ?2 WHERE rowid = ?1");
+    let mut update = db.prepare(&sql)?;
     for (id, text) in found {
         update.execute(params![id, text])?;
     }

@@ -88,6 +88,19 @@ CREATE INDEX decisions_by_outcome ON decisions (outcome);
 ALTER TABLE decisions ADD COLUMN headline TEXT;
 ALTER TABLE scores ADD COLUMN thresholds TEXT;
 CREATE INDEX scores_by_artifact ON scores (artifact);
+CREATE TABLE alerts (
+    rule TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, finding INTEGER NOT NULL,
+    severity TEXT NOT NULL, told TEXT NOT NULL, open INTEGER NOT NULL,
+    PRIMARY KEY (rule, kind, subject)) STRICT;
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY, message_id TEXT NOT NULL, rule TEXT NOT NULL, sink TEXT NOT NULL,
+    payload TEXT NOT NULL, created TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT, ended TEXT, sent INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE approvals (
+    id INTEGER PRIMARY KEY, release TEXT NOT NULL, run_id TEXT NOT NULL,
+    dataset INTEGER NOT NULL, champion TEXT, f1 REAL NOT NULL, reason TEXT NOT NULL,
+    recorded TEXT NOT NULL, expires TEXT NOT NULL, state TEXT NOT NULL, closed TEXT, who TEXT,
+    why TEXT) STRICT;
 ";
 
 /// Migrates an older ledger to the present format.

@@ -5,6 +5,8 @@
 //! set version has one record. Every commit is announced to the [`Disk`], like every write of a
 //! file. Not for the text files that people read: see [`projections`].
 
+mod alerts;
+mod approvals;
 mod asked;
 mod datasets;
 mod decisions;
@@ -30,6 +32,8 @@ use std::time::Duration;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+pub use alerts::{AlertState, Attempt, Queued, Queueing};
+pub use approvals::{Approval, ApprovalState};
 pub use datasets::{DatasetRecord, FileRecord, FileStatus, TestSet};
 pub use decisions::{Challenger, DecisionLine, DecisionRecord, Headline};
 pub use deployments::{Action, Deployment, Removed};
@@ -140,6 +144,19 @@ CREATE TABLE asked (
     release TEXT NOT NULL, first_day TEXT NOT NULL, end_day TEXT NOT NULL, rows INTEGER NOT NULL,
     record TEXT NOT NULL, recorded TEXT NOT NULL,
     PRIMARY KEY (release, first_day, end_day)) STRICT;
+CREATE TABLE alerts (
+    rule TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, finding INTEGER NOT NULL,
+    severity TEXT NOT NULL, told TEXT NOT NULL, open INTEGER NOT NULL,
+    PRIMARY KEY (rule, kind, subject)) STRICT;
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY, message_id TEXT NOT NULL, rule TEXT NOT NULL, sink TEXT NOT NULL,
+    payload TEXT NOT NULL, created TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT, ended TEXT, sent INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE approvals (
+    id INTEGER PRIMARY KEY, release TEXT NOT NULL, run_id TEXT NOT NULL,
+    dataset INTEGER NOT NULL, champion TEXT, f1 REAL NOT NULL, reason TEXT NOT NULL,
+    recorded TEXT NOT NULL, expires TEXT NOT NULL, state TEXT NOT NULL, closed TEXT, who TEXT,
+    why TEXT) STRICT;
 ";
 
 /// An open ledger.

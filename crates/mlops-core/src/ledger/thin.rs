@@ -61,6 +61,8 @@ impl Ledger {
                     format!("DELETE FROM runs WHERE started < ?1 AND id NOT IN ({LAST_RUNS})");
                 db.execute(&old, [&before])?;
                 db.execute("DELETE FROM findings WHERE ended < ?1", [&before])?;
+                super::alerts::thin(db, &before)?;
+                db.execute("DELETE FROM approvals WHERE closed < ?1", [&before])?;
                 let decisions = format!("UPDATE decisions SET decision = '' WHERE {OLD_DECISIONS}");
                 db.execute(&decisions, [&before])?;
                 db.execute(

@@ -14,6 +14,9 @@ use crate::platform::exact_sum::{ExactSum, unit_of};
 /// The maximum number of modes in [`NumericSummary::modes`].
 pub const MODES: usize = 100;
 
+/// The maximum number of bars in [`NumericSummary::histogram`].
+pub const BARS: usize = 20;
+
 /// Integers closer to zero than this may be counted in the table.
 const SMALL: u32 = 1 << 20;
 
@@ -71,6 +74,10 @@ pub struct NumericSummary {
     pub max: Option<f64>,
     /// Number of distinct numbers; 0 and -0 are the same.
     pub distinct: u64,
+    /// Counts between smallest and largest number in [`BARS`] parts of equal width or, of fewer distinct
+    /// numbers, of each. Not stored.
+    #[serde(skip)]
+    pub histogram: Vec<u64>,
 }
 
 impl NumericProfile {
@@ -160,6 +167,7 @@ impl NumericProfile {
             q75: quartile(&runs, count, 3),
             max: runs.last().map(|run| run.0),
             distinct: runs.len() as u64,
+            histogram: histogram(&runs),
         }
     }
 
@@ -276,6 +284,23 @@ impl Sum {
     }
 }
 
+/// Counts for drawing.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of BARS")]
+fn histogram(runs: &[(f64, u64)]) -> Vec<u64> {
+    if runs.len() <= BARS {
+        return runs.iter().map(|run| run.1).collect();
+    }
+    let (low, high) = (runs[0].0, runs[runs.len() - 1].0);
+    // Halved, so that no width overflows.
+    let width = (high / 2.0 - low / 2.0) / BARS as f64;
+    let mut bars = vec![0; BARS];
+    for (value, count) in runs {
+        let at = (value / 2.0 - low / 2.0) / width;
+        bars[(at as usize).min(BARS - 1)] += count;
+    }
+    bars
+}
+
 /// The quantile `quarters / 4`, interpolated linearly between the order statistics around (n - 1)
 /// q.
 fn quartile(runs: &[(f64, u64)], count: u64, quarters: u64) -> Option<f64> {
@@ -323,6 +348,19 @@ mod tests {
         let summary = summary(&[1e9, 1e9 + 1.0].repeat(500));
         assert!(close(summary.mean, 1e9 + 0.5));
         assert!(close(summary.std_ddof1, (250.0_f64 / 999.0).sqrt()), "{summary:?}");
+    }
+
+    #[test]
+    fn bars_count_every_number_once() {
+        let values: Vec<f64> = (0..1000).map(f64::from).collect();
+        assert_eq!(summary(&values).histogram, [50; BARS]);
+        assert_eq!(summary(&[1.0, 7.0, 7.0]).histogram, [1, 2]);
+        assert!(summary(&[]).histogram.is_empty());
+        let wide: Vec<f64> = (0..=40).map(|k| (f64::from(k) - 20.0) / 20.0 * f64::MAX).collect();
+        let bars = summary(&wide).histogram;
+        assert_eq!((bars.len(), bars.iter().sum::<u64>()), (BARS, 41), "{bars:?}");
+        let close: Vec<f64> = (0..30).map(|k| f64::from_bits(k)).collect();
+        assert_eq!(summary(&close).histogram.iter().sum::<u64>(), 30);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! Not for exit codes or output: see the runtime crate; not for the history of findings: see the ledger.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -77,8 +78,9 @@ impl Finding {
     }
 }
 
-/// A sentence of a report, and what it is about. Records have only the sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A sentence of a report, and what it is about. Records have only the sentence, so that two are the same if they
+/// say the same.
+#[derive(Debug, Clone, Default, Eq)]
 pub struct Remark {
     /// What it is about.
     pub kind: FindingKind,
@@ -111,6 +113,24 @@ impl Deref for Remark {
 
     fn deref(&self) -> &str {
         &self.text
+    }
+}
+
+impl Borrow<str> for Remark {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Remark {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl PartialEq<str> for Remark {
+    fn eq(&self, other: &str) -> bool {
+        self.text == other
     }
 }
 

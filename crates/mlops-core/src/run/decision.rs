@@ -74,6 +74,9 @@ pub struct Decision {
     /// the reason to train a new one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub erased: u64,
+    /// The release that passed the gate and waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<ReleaseId>,
     /// What needs a person.
     #[serde(default)]
     pub concerns: Vec<Concern>,
@@ -160,6 +163,15 @@ pub enum Concern {
         /// Why the new one was refused.
         why: String,
     },
+    /// A challenger waits for approval; told once.
+    WaitsForApproval {
+        /// Its release.
+        release: ReleaseId,
+        /// Its F1 on the test data.
+        f1: f64,
+        /// Until when, RFC 3339, UTC.
+        until: String,
+    },
     /// The table of "output.table" does not have the newest data set.
     TableBehind {
         /// Why, and what follows.
@@ -177,6 +189,7 @@ impl Concern {
                 | Self::OverdueData { .. }
                 | Self::Overdue { .. }
                 | Self::ErasedPeople { .. }
+                | Self::WaitsForApproval { .. }
                 | Self::TableBehind { .. }
         )
     }
@@ -204,6 +217,9 @@ impl Concern {
             Self::OverdueData { .. } => (FindingKind::DataOverdue, Vec::new()),
             Self::Overdue { source, .. } => (FindingKind::SourceOverdue, vec![source.clone()]),
             Self::ErasedPeople { .. } => (FindingKind::ErasedPeople, Vec::new()),
+            Self::WaitsForApproval { release, .. } => {
+                (FindingKind::WaitsForApproval, vec![release.to_string()])
+            }
             Self::TableBehind { .. } => (FindingKind::TableBehind, Vec::new()),
         };
         Finding::person(kind, self.to_string()).about(subjects)
@@ -265,6 +281,12 @@ impl fmt::Display for Concern {
                 "the live model may have been trained on {} of people who were erased, and the new one was \
                  refused: {why}. The next run tries again; `deployment` makes the refused one live as it is",
                 text::plural(*rows, "row")
+            ),
+            Self::WaitsForApproval { release, f1, until } => write!(
+                f,
+                "{release} passed the gate with an F1 of {f1:.4} and waits for approval until {until}: \
+                 `deployment approve {release} --reason \"…\"` makes it live, `deployment reject` gives it \
+                 up, `deployment pending` shows it"
             ),
             Self::TableBehind { why } => f.write_str(why),
             Self::Overdue { source, breaches } => {
@@ -540,6 +562,12 @@ impl fmt::Display for Decision {
             DecisionOutcome::Refused => {
                 writeln!(f, "Decision: the new model is refused: {}.{forced}", self.reason)
             }
+            DecisionOutcome::Waits => writeln!(
+                f,
+                "Decision: {} passed the gate and waits for approval: {}.{forced}",
+                self.waits.as_ref().map_or("the new model", ReleaseId::as_str),
+                self.reason
+            ),
             DecisionOutcome::Promoted => writeln!(
                 f,
                 "Decision: {} is live now: {}.{forced}",

@@ -267,6 +267,7 @@ fn deploy(
             reason: reason.to_owned(),
             recorded: context.now(),
             decision,
+            who: None,
         };
         promote(context, workspace, &id, &deployment)?;
     }

@@ -115,3 +115,69 @@ fn ranked(record: DecisionRecord, drift: DataDrift, wanted: &str, page: u64) -> 
         columns: Paged { items, page, size: COLUMNS, total: found },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::cells::{CellCounts, compare};
+
+    fn column(k: u64) -> ColumnDrift {
+        // Every fiftieth column moved, the later ones further.
+        let moved = if k.is_multiple_of(50) { 100 + k / 5 } else { 0 };
+        let cell =
+            |label: &str, reference, new| CellCounts { label: label.to_owned(), reference, new };
+        let cells = vec![cell("a", 500, 500 - moved), cell("b", 500, 500 + moved)];
+        let comparison = compare(cells, 0.0001);
+        ColumnDrift {
+            column: format!("Column <{k}>"),
+            drifted: comparison.p_value < 0.0001,
+            level: 0.0001,
+            missing_reference: 0.0,
+            missing_new: 0.0,
+            comparison,
+            kolmogorov_smirnov: None,
+            psi_band: None,
+            cells: Vec::new(),
+            explanation: String::new(),
+        }
+    }
+
+    #[test]
+    fn five_hundred_columns_have_pages_and_those_that_matter_come_first() {
+        let ranked = |wanted: &str, page| {
+            let columns: Vec<ColumnDrift> = (0..500).map(column).collect();
+            let drift = DataDrift {
+                data_drift: true,
+                alpha: 0.05,
+                reference_rows: 1000,
+                new_rows: 1000,
+                columns,
+            };
+            let record = DecisionRecord {
+                run_id: RunId::named("run"),
+                dataset: DatasetVersion(1),
+                outcome: DecisionOutcome::NoDrift,
+                f1: None,
+                matrix: None,
+                release: None,
+                decision: String::new(),
+                recorded: String::new(),
+                headline: None,
+            };
+            ranked(record, drift, wanted, page)
+        };
+        let first = ranked("", 1);
+        assert_eq!((first.drifted, first.total, first.columns.total), (10, 500, 500));
+        assert_eq!((first.columns.items.len(), first.columns.pages()), (10, 50));
+        assert!(first.columns.items.iter().all(|column| column.drifted));
+        assert_eq!(first.columns.items[0].column, "Column <450>", "what moved furthest");
+        let mut seen = std::collections::BTreeSet::new();
+        for page in 1..=50 {
+            seen.extend(ranked("", page).columns.items.into_iter().map(|column| column.column));
+        }
+        assert_eq!(seen.len(), 500);
+        assert!(ranked("", 51).columns.items.is_empty());
+        let found = ranked("column <45", 1).columns;
+        assert_eq!((found.total, found.items.len()), (11, 10));
+    }
+}

@@ -5,6 +5,8 @@
 //! prints nothing. Not for command lines: see the runtime crate.
 
 pub mod adopt;
+pub mod alert;
+pub mod approve;
 pub mod asked;
 pub mod decide;
 mod deliver;
@@ -39,7 +41,6 @@ mod slice_columns;
 pub mod sources;
 mod test_answers;
 pub mod tested;
-
 pub mod thresholds;
 mod timings;
 pub mod train;

@@ -4,7 +4,7 @@
 //! Read from the ledger and the scores of sealed releases; nothing is computed anew, and nothing is written. Not
 //! for drawing it.
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use serde::Serialize;
 
 use crate::Result;
@@ -12,9 +12,11 @@ use crate::evaluation::metrics::interval::{f1_interval, wilson};
 use crate::evaluation::metrics::{ConfusionMatrix, Evaluation, Interval, Metric};
 use crate::ids::{DatasetVersion, DecisionOutcome, ReleaseId, RunId};
 use crate::ledger::{Action, Deployment, Ledger, PAGE_SIZE, Paged};
+use crate::outcomes::Realised;
 use crate::release::{SCORE, Store, parse};
 use crate::run::asked::AskedWindow;
 
+use super::outcomes;
 use super::score::Score;
 
 /// The metrics that are shown over time.
@@ -182,7 +184,8 @@ pub fn of(ledger: &Ledger, store: Store<'_>, metric: Metric, page: u64) -> Resul
         from.as_deref().is_none_or(|from| at >= from)
             && until.as_deref().is_none_or(|until| at < until)
     };
-    points.extend(estimated(ledger, metric)?.into_iter().filter(|point| within(&point.at)));
+    let later = estimated(ledger, metric)?.into_iter().chain(realised(ledger, metric)?);
+    points.extend(later.filter(|point| within(&point.at)));
     points.sort_by(|a, b| a.at.cmp(&b.at));
     let releases = deployments.into_iter().map(|d| Change {
         at: d.recorded,
@@ -250,6 +253,37 @@ fn estimated(ledger: &Ledger, metric: Metric) -> Result<Vec<Point>> {
             interval: Some(expected.interval),
             rows: Some(window.rows),
             coverage: None,
+        })
+    });
+    Ok(points.collect())
+}
+
+/// The scores by labels that came later, each at noon of the last day of its window.
+fn realised(ledger: &Ledger, metric: Metric) -> Result<Vec<Point>> {
+    let Some(outcomes) = outcomes::newest(ledger)? else { return Ok(Vec::new()) };
+    let points = outcomes.releases.into_iter().flat_map(|of| {
+        let release = of.release;
+        of.windows.into_iter().filter_map(move |window| {
+            let Realised { labelled, coverage, scores, .. } = window.realised;
+            let scores = scores?;
+            let (value, interval) = match metric {
+                Metric::F1 => (scores.f1, Some(scores.f1_interval)),
+                Metric::Precision => (scores.precision, Some(scores.precision_interval)),
+                Metric::Recall => (scores.recall, Some(scores.recall_interval)),
+                Metric::Accuracy => (scores.accuracy, Some(scores.accuracy_interval)),
+                Metric::RocAuc => (scores.roc_auc?, scores.roc_auc_interval),
+                _ => return None,
+            };
+            let day = window.end.get(..10)?.parse::<NaiveDate>().ok()?.pred_opt()?;
+            Some(Point {
+                at: format!("{day}T12:00:00.000Z"),
+                basis: Basis::Realised,
+                release: Some(release.clone()),
+                value,
+                interval,
+                rows: Some(labelled),
+                coverage: Some(coverage),
+            })
         })
     });
     Ok(points.collect())

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::Result;
 use crate::evaluation::estimate::Expected;
 use crate::expect::Level;
-use crate::ids::{ReleaseId, Step};
+use crate::ids::{FindingKind, ReleaseId, Severity, Step};
 use crate::ledger::{Ledger, SourceState};
 use crate::outcomes::{OfRelease, Outcomes};
 use crate::run::asked::{AskedWindow, headline};
@@ -43,6 +43,10 @@ pub struct Figures {
     pub sources: Vec<SourceState>,
     /// Predictions and their labels, if these are joined.
     pub outcomes: Option<Outcomes>,
+    /// How many findings are open, by kind and severity.
+    pub findings: Vec<(FindingKind, Severity, u64)>,
+    /// How many alerts wait to be sent; `None` if none was ever.
+    pub alerts: Option<usize>,
 }
 
 impl Figures {
@@ -69,7 +73,21 @@ impl Figures {
         let rows = ledger.row_totals()?.to_vec();
         let sources = ledger.source_states()?;
         let outcomes = super::outcomes::newest(ledger)?;
-        Ok(Self { live, asked, decision, successes, newest_data_ns, rows, sources, outcomes })
+        let findings = ledger.open_findings()?;
+        let told = ledger.alerts_looked()?.is_some();
+        let alerts = if told { Some(ledger.waiting_alerts()?.len()) } else { None };
+        Ok(Self {
+            live,
+            asked,
+            decision,
+            successes,
+            newest_data_ns,
+            rows,
+            sources,
+            outcomes,
+            findings,
+            alerts,
+        })
     }
 
     /// The figures in Prometheus text format.
@@ -127,28 +145,15 @@ impl Figures {
         let newest = self.newest_data_ns.map(|ns| (String::new(), ns as f64 / 1e9));
         let help = "Time when rows last arrived, in seconds since 1970; a rebuild adds none.";
         gauge("mlops_newest_data_timestamp_seconds", help, newest.into_iter().collect());
-        let of = |value: &dyn Fn(&SourceState) -> Option<f64>| -> Vec<(String, f64)> {
-            let labelled = |state: &SourceState| {
-                Some((format!("{{source=\"{}\"}}", escaped(&state.source)), value(state)?))
-            };
-            self.sources.iter().filter_map(labelled).collect()
-        };
-        let level = |state: &SourceState| match state.level {
-            None => Some(0.0),
-            Some(Level::Warn) => Some(1.0),
-            Some(Level::Error) => Some(2.0),
-        };
-        let seconds = |at: DateTime<Utc>| at.timestamp_millis() as f64 / 1000.0;
-        let help =
-            "Whether data of a source are overdue: 0 no, 1 warning, 2 error; at the last look.";
-        gauge("mlops_source_overdue", help, of(&level));
-        let help = "Time when data of a source last arrived, in seconds since 1970.";
-        let arrived = |state: &SourceState| state.clocks.arrived.map(seconds);
-        gauge("mlops_source_arrived_timestamp_seconds", help, of(&arrived));
-        let help =
-            "Time when data of a source are due next, in seconds since 1970; at the last look.";
-        let next = |state: &SourceState| state.next_due.map(seconds);
-        gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
+        self.overdue(&mut gauge);
+        let findings = self.findings.iter().map(|(kind, severity, n)| {
+            (format!("{{kind=\"{kind}\",severity=\"{severity}\"}}"), *n as f64)
+        });
+        let help = "Findings that are open, by kind and severity.";
+        gauge("mlops_open_findings", help, findings.collect());
+        let waiting = self.alerts.map(|n| (String::new(), n as f64));
+        let help = "Alerts that could not be sent yet.";
+        gauge("mlops_alerts_waiting", help, waiting.into_iter().collect());
         let releases = self.outcomes.iter().flat_map(|all| all.releases.iter().take(RELEASES));
         let of = |value: &dyn Fn(&OfRelease) -> Option<f64>| -> Vec<(String, f64)> {
             let one =
@@ -180,6 +185,32 @@ impl Figures {
         let labels = labels.map(|(name, n)| (format!("{{kind=\"{name}\"}}"), n as f64));
         gauge("mlops_labels", "Labels that were read, by what became of them.", labels.collect());
         out
+    }
+
+    /// How the sources stood.
+    fn overdue(&self, gauge: &mut impl FnMut(&str, &str, Vec<(String, f64)>)) {
+        let of = |value: &dyn Fn(&SourceState) -> Option<f64>| -> Vec<(String, f64)> {
+            let labelled = |state: &SourceState| {
+                Some((format!("{{source=\"{}\"}}", escaped(&state.source)), value(state)?))
+            };
+            self.sources.iter().filter_map(labelled).collect()
+        };
+        let level = |state: &SourceState| match state.level {
+            None => Some(0.0),
+            Some(Level::Warn) => Some(1.0),
+            Some(Level::Error) => Some(2.0),
+        };
+        let seconds = |at: DateTime<Utc>| at.timestamp_millis() as f64 / 1000.0;
+        let help =
+            "Whether data of a source are overdue: 0 no, 1 warning, 2 error; at the last look.";
+        gauge("mlops_source_overdue", help, of(&level));
+        let help = "Time when data of a source last arrived, in seconds since 1970.";
+        let arrived = |state: &SourceState| state.clocks.arrived.map(seconds);
+        gauge("mlops_source_arrived_timestamp_seconds", help, of(&arrived));
+        let help =
+            "Time when data of a source are due next, in seconds since 1970; at the last look.";
+        let next = |state: &SourceState| state.next_due.map(seconds);
+        gauge("mlops_source_next_due_timestamp_seconds", help, of(&next));
     }
 
     /// The scores to expect of the live release until labels come, and whether what is asked drifted.

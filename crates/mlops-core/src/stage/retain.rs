@@ -167,6 +167,8 @@ fn kept_releases(
     let newest = usize::try_from(n).unwrap_or(usize::MAX).max(2);
     kept.extend(last.iter().take(newest).cloned());
 
+    kept.extend(ledger.waiting_approval()?.map(|waiting| waiting.release));
+
     let oldest = kept.iter().map(ReleaseId::dataset).min();
     let models = ledger.models()?;
     for id in present {

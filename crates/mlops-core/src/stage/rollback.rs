@@ -78,6 +78,7 @@ pub fn run(
         reason: reason.to_owned(),
         recorded: context.now(),
         decision: None,
+        who: None,
     };
     store.clear(&target.id, None)?;
     super::deploy::promote(context, workspace, &target.id, &deployment)?;

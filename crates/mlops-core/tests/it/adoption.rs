@@ -43,7 +43,7 @@ fn a_data_set_of_scripts_becomes_the_first_version() {
     let (data, list) = (scene.read("out/finaldata.csv"), scene.read("out/ingestedfiles.txt"));
     let adopted = adopt(&scene).unwrap();
     assert_eq!((adopted.version.unwrap().0, adopted.rows), (1, 45));
-    let text = adopted.warnings.join("\n");
+    let text = crate::texts(&adopted.warnings);
     assert!(text.contains("2 of its rows are not in finaldata.csv"), "{text}");
     assert!(text.contains("1 file not there any more (gone.csv)"), "{text}");
     let expected = [

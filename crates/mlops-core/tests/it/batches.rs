@@ -91,7 +91,7 @@ fn other_sources_and_files_that_are_refused_alone_do_not_count() {
     // Of l.csv too many rows are bad, and k.csv alone has too few.
     let report = scene.ingest().unwrap();
     assert_eq!((report.rows, report.failures.len()), (2, 2), "{report}");
-    let words = report.failures.join("\n");
+    let words = crate::texts(&report.failures);
     assert!(words.contains("batch of 1 new file of source crm"), "{words}");
     assert!(words.contains("l.csv was refused"), "{words}");
     let broken = |name: &str| {

@@ -62,7 +62,7 @@ fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_ow
     scene.file("in/a.csv", "nonsense\n1\n");
     let report = scene.ingest().unwrap();
     assert!(report.new_failures && !report.new_version);
-    let said = report.warnings.join("\n");
+    let said = crate::texts(&report.warnings);
     assert!(said.contains("the 1 row of its earlier content stays in the data set"), "{said}");
 
     fs::remove_file(scene.path("in/c.csv")).unwrap();
@@ -76,7 +76,7 @@ fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_ow
         newest(&scene, report.version),
         format!("{HEADER}a,9,2,3,1\nb,1,2,3,1\nc,1,2,3,0\n")
     );
-    let said = report.warnings.join("\n");
+    let said = crate::texts(&report.warnings);
     assert!(said.contains("1 row of files that no longer exist"), "{said}");
     let error = scene
         .ingest_with(ingest::Options { rebuild: true, ..ingest::Options::default() })
@@ -267,7 +267,7 @@ fn rows_leave_with_a_file_that_has_a_header_alone_and_stay_where_nothing_was_wri
         let report = scene.ingest().unwrap();
         assert_eq!((report.new_version, report.new_failures), (false, !again), "{report}");
         let said = report.failures.iter().chain(&report.refused).chain(&report.warnings);
-        let said = said.cloned().collect::<Vec<_>>().join("\n");
+        let said = crate::texts(said);
         assert!(said.contains("c.csv") && said.contains("not even a header"), "{said}");
         assert!(again || said.contains("the 1 row of its earlier content stays"), "{said}");
     }
@@ -320,7 +320,7 @@ fn a_file_that_vanished_is_named_once_however_many_of_its_contents_count() {
     scene.rows("in/a.csv", "b,1,2,3,1\n");
     scene.ingest().unwrap();
     fs::remove_file(scene.path("in/a.csv")).unwrap();
-    let said = scene.ingest().unwrap().warnings.join("\n");
+    let said = crate::texts(&scene.ingest().unwrap().warnings);
     let expected = "a file is not there any more: in/a.csv. The 2 rows of the data set that came \
                     from there stay";
     assert_eq!(said, expected);
@@ -367,7 +367,7 @@ fn files_whose_new_content_is_refused_keep_their_rows_and_say_so_each() {
         scene.file(&format!("in/{name}"), content);
         let report = scene.ingest().unwrap();
         assert_eq!((report.rows, report.new_version), (2, false), "{name}");
-        let said = report.warnings.join("\n");
+        let said = crate::texts(&report.warnings);
         assert!(said.contains(&format!("{name} changed")) && said.contains("1 row"), "{said}");
     }
     // Renamed, refused, corrected: still the same file.

@@ -279,7 +279,7 @@ fn records_that_do_not_know_the_live_model_s_data_take_all_rows_for_new() {
     scene.rows("source/b.csv", &turned(600, 3));
     std::fs::rename(scene.path("out"), scene.path("lost")).unwrap();
     let decision = decide(&scene);
-    let warning = decision.data.warnings.join("\n");
+    let warning = crate::texts(&decision.data.warnings);
     assert!(warning.contains("is not in these records"), "{decision}");
     assert_eq!((decision.data.decided.0, decision.drift.as_ref().unwrap().n), (0, 600));
     assert_eq!(decision.outcome, DecisionOutcome::Promoted, "{decision}");

@@ -6,6 +6,7 @@ use mlops_core::Result;
 use mlops_core::ids::{DatasetVersion, DecisionOutcome, Step};
 use mlops_core::ledger::{FileRecord, FileStatus};
 use mlops_core::platform::disk::Disk;
+use mlops_core::run::attention::Remark;
 use mlops_core::stage::decide;
 use mlops_core::stage::forget::report::{Erased, Left, What};
 use mlops_core::stage::forget::{self, Request};
@@ -168,7 +169,7 @@ fn the_person_never_comes_back() {
     let report = scene.ingest().unwrap();
     let said =
         "d.csv has 2 rows of people who were erased: they are left out. Erase them there, too";
-    assert!(report.warnings.iter().any(|w| w == said), "{:?}", report.warnings);
+    assert!(report.warnings.iter().any(|w| *w == said), "{:?}", report.warnings);
     let d = record(&scene, "d.csv").counts;
     assert_eq!((d.rows_read, d.rows_kept, d.quarantined, d.forgotten), (3, 1, 0, 2));
     same(&scene, "a new file");
@@ -371,7 +372,7 @@ fn the_live_model_is_retrained_once_and_the_decision_says_why() {
     let decision = decide();
     assert_eq!(decision.erased, 1, "{decision}");
     assert!(decision.retrained.is_some(), "{decision}");
-    let said = |w: &String| w.contains("1 row of people who were erased");
+    let said = |w: &Remark| w.contains("1 row of people who were erased");
     assert!(decision.data.warnings.iter().any(said), "{:?}", decision.data.warnings);
     if decision.outcome == DecisionOutcome::Promoted {
         assert_eq!(decide().outcome, DecisionOutcome::NothingNew);

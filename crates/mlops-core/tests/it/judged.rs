@@ -151,7 +151,7 @@ fn without_the_earlier_version_all_rows_of_a_corrected_file_count_and_that_is_sa
     scene.rows("source/b.csv", &(sample_rows(299, 3) + &sample_rows(1, 5)));
     let decision = decide(&scene);
     assert_eq!(decision.drift.as_ref().unwrap().n, 320, "{decision}");
-    let said = decision.data.warnings.join("\n");
+    let said = crate::texts(&decision.data.warnings);
     assert!(said.contains("all of them count as new"), "{decision}");
 }
 

@@ -82,7 +82,7 @@ fn an_object_is_fetched_once_and_again_when_it_changed() {
     let report = scene.ingest().unwrap();
     let warning = "a file is not there any more: far/2025/a.csv. The 10 rows of the data set that \
                    came from there stay";
-    assert!(report.warnings.iter().any(|w| w == warning), "{:?}", report.warnings);
+    assert!(report.warnings.iter().any(|w| *w == warning), "{:?}", report.warnings);
     place.is_down(true);
     scene.ingest().unwrap();
     place.is_down(false);

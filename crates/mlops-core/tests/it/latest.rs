@@ -124,7 +124,7 @@ fn files_runs_kills_and_rebuilds_change_nothing() {
         let last = one_by_one.ledger().latest_dataset().unwrap().unwrap().location;
         std::fs::remove_file(last).unwrap();
         let report = one_by_one.ingest().unwrap();
-        let again = |w: &String| w.contains("byte for byte");
+        let again = |w: &mlops_core::run::attention::Remark| w.contains("byte for byte");
         assert!(report.warnings.iter().any(again), "{:?}", report.warnings);
         one_by_one.ingest_with(Options { rebuild: true, ..Options::default() }).unwrap();
         assert_eq!(digest(&one_by_one), digest(&at_once));

@@ -9,6 +9,10 @@
 
 /// Folders of earlier scripts, taken over.
 mod adoption;
+/// Alerts: what is told of which finding, how often, and that no message is lost.
+mod alerts;
+/// Challengers that wait for a person.
+mod approvals;
 /// What is asked of the live release, by the log of predictions.
 mod asked;
 /// New files of a source that are taken together or not at all.
@@ -93,3 +97,8 @@ mod tuning;
 mod versions;
 /// Parts of the training rows, and older rows that weigh less.
 mod windows;
+
+/// What remarks say, one below the other.
+fn texts<'a>(remarks: impl IntoIterator<Item = &'a mlops_core::run::attention::Remark>) -> String {
+    remarks.into_iter().map(|remark| &**remark).collect::<Vec<_>>().join("\n")
+}

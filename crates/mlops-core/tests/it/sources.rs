@@ -70,7 +70,7 @@ fn a_file_that_vanished_from_a_source_is_told_once_and_keeps_its_rows() {
     scene.ingest().unwrap();
     fs::remove_file(scene.path("deep/x/a.csv")).unwrap();
     let report = scene.ingest().unwrap();
-    let said = report.warnings.join("\n");
+    let said = crate::texts(&report.warnings);
     assert!(said.contains("a file is not there any more: deep/x/a.csv"), "{said}");
     assert_eq!(report.rows, 2);
     assert_eq!(scene.ingest().unwrap().warnings, [""; 0]);
@@ -86,7 +86,7 @@ fn a_source_that_is_not_there_stops_no_other() {
     scene.rows("there/b.csv", "b,1,2,3,0\n");
     let report = scene.ingest().unwrap();
     assert_eq!(report.rows, 2);
-    let said = report.failures.join("\n");
+    let said = crate::texts(&report.failures);
     assert!(said.contains("source \"gone\"") && said.contains("source \"far\""), "{said}");
     assert_eq!(record(&report, "there/b.csv").counts.rows_kept, 1);
 }

@@ -132,7 +132,7 @@ impl Chart for Scorecard<'_> {
                     let likelier = (points.rounded < 0) == (scale.scale.pdo > 0.0);
                     let ink = if likelier { theme::ORANGE } else { theme::BLUE };
                     let length = points.rounded as f64 * width;
-                    let text = points.rounded.to_string();
+                    let text = points.rounded.to_string().replace('-', "−");
                     if points.rounded < 0 {
                         canvas.rect(zero + length, y - 5.5, -length, 11.0, ink)?;
                         canvas.text(zero + length - 6.0, y, &text, tick.align(Align::Right))?;

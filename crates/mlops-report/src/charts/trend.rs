@@ -51,6 +51,8 @@ impl Period {
         const DAY: i64 = 86_400;
         let span = self.last - self.first;
         let steps = [
+            60,
+            300,
             600,
             1_800,
             3_600,
@@ -108,7 +110,7 @@ impl Trend<'_> {
         let times = || points.iter().map(|(at, _)| *at);
         let all: Vec<i64> = times().chain(decided).chain(changed).collect();
         let (first, last) = (*all.iter().min()?, *all.iter().max()?);
-        let room = ((last - first) / 30).max(600);
+        let room = if last > first { ((last - first) / 30).max(1) } else { 43_200 };
         Some(Period { first: first - room, last: last + room })
     }
 }
@@ -135,12 +137,12 @@ impl Chart for Trend<'_> {
     }
 
     fn height(&self) -> f64 {
-        470.0
+        436.0
     }
 
     fn height_at(&self, width: f64) -> f64 {
         // On a phone each entry of the legend has a line of its own.
-        if width < theme::NARROW { self.height() + 60.0 } else { self.height() }
+        if width < theme::NARROW { self.height() + 72.0 } else { self.height() }
     }
 
     fn paint<B: DrawingBackend>(&self, canvas: &mut Canvas<B>) -> Result<()> {

@@ -108,7 +108,7 @@ impl Chart for Waterfall<'_> {
         let high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let span = (high - low).max(1e-9);
         // Numbers stand beside the bars, on the side that has room.
-        const NUMBER: f64 = 44.0;
+        const NUMBER: f64 = 52.0;
         let place =
             |value: f64| left + NUMBER + (value - low) / span * (right - left - 2.0 * NUMBER);
         let bottom = TOP + self.rows() as f64 * ROW;
@@ -146,8 +146,12 @@ impl Chart for Waterfall<'_> {
     }
 }
 
-/// A number with its sign: `+0.42`, `−1.3`.
+/// A number with its sign and three decimals: `+0.420`, `−1.300`.
 pub(crate) fn signed(value: f64) -> String {
-    let text = format::plain(value);
-    if value > 0.0 { format!("+{text}") } else { text }
+    if value.abs() >= 1000.0 || !value.is_finite() {
+        let text = format::number(value);
+        return if value > 0.0 { format!("+{text}") } else { text };
+    }
+    let sign = if value < 0.0 { "−" } else { "+" };
+    format!("{sign}{:.3}", value.abs())
 }

@@ -51,7 +51,9 @@ header,main,footer{max-width:70rem;margin:0 auto;padding:0 1.25rem}
 header{padding-top:2.5rem}
 h1{font-size:clamp(1.5rem,4.5vw,2.2rem);line-height:1.2;margin:0 0 .4rem;letter-spacing:-.01em}
 h2{font-size:1.3rem;line-height:1.25;margin:0 0 .75rem}
+h3{font-size:1.05rem;line-height:1.3;margin:1.4rem 0 .6rem}
 p{margin:0 0 .9rem;max-width:46rem}
+.bars{display:block;fill:var(--blue)}
 a{color:var(--link)}
 a:focus-visible,.scroll:focus-visible{outline:2px solid var(--link);outline-offset:2px}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace;

@@ -122,9 +122,15 @@ impl Flow<'_> {
                 let rows = table::pieces(self.fonts, table, WIDTH);
                 self.pieces.extend(rows);
             }
-            Block::Figures(names) => names.iter().for_each(|name| self.figure(name)),
+            Block::Figures(names) => {
+                for name in names {
+                    self.figure(name);
+                }
+            }
             Block::Beside(names, others) => {
-                names.iter().for_each(|name| self.figure(name));
+                for name in names {
+                    self.figure(name);
+                }
                 self.blocks(others)?;
             }
             Block::Findings(findings) => {
@@ -170,7 +176,7 @@ impl Flow<'_> {
             let piece = Piece::of_lines(vec![line], 0.0, look.size, look.leading());
             let with_next = k == 0 || k + 2 == count;
             let gap = if k == 0 { gap } else { 0.0 };
-            self.pieces.push(Piece { with_next, gap, ..piece });
+            self.pieces.push(Piece { gap, with_next, ..piece });
         }
     }
 
@@ -199,7 +205,7 @@ impl Flow<'_> {
             let height = names.len().max(values.len()) as f64 * leading;
             let mut piece = Piece::of_lines(names, 0.0, PLAIN.size, leading);
             piece.marks.extend(Piece::of_lines(values, NAMES, PLAIN.size, leading).marks);
-            let with_next = k == 0 && items.len() > 1;
+            let with_next = k + 1 < items.len();
             let gap = if k == 0 { 6.0 } else { 2.0 };
             self.pieces.push(Piece { height, gap, with_next, ..piece });
         }

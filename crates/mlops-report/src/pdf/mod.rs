@@ -74,7 +74,8 @@ mod tests {
             note: (k % 3 == 0).then(|| name.repeat(k % 7)),
             ..IngestedFile::default()
         };
-        let finding = |k| Finding { severity: Severity::Warning, text: named(k), told: false };
+        let finding =
+            |k| Finding { severity: Severity::Warning, text: named(k), ..Finding::default() };
         Report {
             title: name.to_owned(),
             columns: (0..columns).map(column).collect(),

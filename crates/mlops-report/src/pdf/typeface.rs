@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use ab_glyph::{Font, FontRef};
+use ab_glyph::{Font, FontRef, GlyphId};
 use mlops_core::{Error, Result};
 use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
 use pdf_writer::{Finish, Name, Pdf, Rect, Ref, Str};
@@ -16,6 +16,11 @@ use crate::font;
 
 const SYSTEM: SystemInfo<'static> =
     SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
+
+/// What is seen of a character: Noto Sans has no raised minus sign, but one that looks like it.
+fn glyph(face: &FontRef<'_>, c: char) -> GlyphId {
+    face.glyph_id(if c == '⁻' { '¯' } else { c })
+}
 
 /// Noto Sans in one weight, with the characters used so far.
 pub(super) struct Typeface {
@@ -40,7 +45,7 @@ impl Typeface {
     /// The width of a character, as a share of the em.
     pub(super) fn advance(&mut self, c: char) -> f64 {
         let (face, unit) = (self.face, self.unit);
-        let of = |c| f64::from(face.h_advance_unscaled(face.glyph_id(c))) * unit / 1000.0;
+        let of = |c| f64::from(face.h_advance_unscaled(glyph(face, c))) * unit / 1000.0;
         *self.advances.entry(c).or_insert_with(|| of(c))
     }
 
@@ -72,7 +77,7 @@ impl Typeface {
         let mut glyphs = GlyphRemapper::new();
         let mut map = vec![0, 0];
         for c in &self.used {
-            map.extend(glyphs.remap(self.face.glyph_id(*c).0).to_be_bytes());
+            map.extend(glyphs.remap(glyph(self.face, *c).0).to_be_bytes());
         }
         let subset = subsetter::subset(data, 0, &glyphs)
             .map_err(|e| Error::backend("subsetter", std::io::Error::other(e.to_string())))?;
@@ -88,7 +93,7 @@ impl Typeface {
         font.subtype(CidFontType::Type2).base_font(Name(base.as_bytes())).system_info(SYSTEM);
         font.font_descriptor(descriptor).default_width(0.0).cid_to_gid_map_stream(to_glyph);
         let width =
-            |c: char| font_unit(self.face.h_advance_unscaled(self.face.glyph_id(c)), self.unit);
+            |c: char| font_unit(self.face.h_advance_unscaled(glyph(self.face, c)), self.unit);
         font.widths()
             .consecutive(0, std::iter::once(0.0).chain(self.used.iter().map(|c| width(*c))));
         font.finish();

@@ -2,8 +2,11 @@
 //!
 //! Not for how it looks (`html`, `pdf`) and not for drawing (`pictures`).
 
+pub(crate) mod comparison;
 mod data;
+mod drift;
 mod findings;
+mod history;
 mod ingested;
 mod model;
 mod quality;
@@ -32,6 +35,8 @@ pub(crate) fn document(report: &Report) -> Document {
             section("ingested", "Ingested files", ingested::section(report)),
             section("model", "The model", model::section(report)),
             section("quality", "Model quality", quality::section(report)),
+            section("history", "Over time", history::section(report)),
+            section("drift", "Drift", drift::section(report)),
             section("data", "The data", data::section(report)),
             section("findings", "Findings", findings::section(report)),
         ],

@@ -3,7 +3,7 @@
 //! Not for computing scores, except the few that follow from the base rate alone: those of constant
 //! answers.
 
-use mlops_core::evaluation::metrics::{Decile, Evaluation, Interval, Metric};
+use mlops_core::evaluation::metrics::{ConfusionMatrix, Decile, Evaluation, Interval, Metric};
 
 use super::{slices, verdict};
 use crate::document::{Block, Table, cells, paragraph, small, strong};
@@ -34,10 +34,17 @@ pub(super) fn section(report: &Report) -> Vec<Block> {
         constant = format!("{constant} Intervals: {}.", note.trim_end_matches('.'));
     }
     let mut blocks = vec![paragraph(tested), Block::Table(scores(score)), small(constant)];
+    blocks.push(Block::Heading("Confusion matrix".to_owned()));
+    blocks.push(Block::Table(counts(report)));
     if let Some(evaluation) = &score.evaluation {
+        blocks.push(Block::Heading("Ranking and calibration".to_owned()));
         blocks.extend(further(evaluation));
+    }
+    blocks.extend(calibration(report));
+    if let Some(evaluation) = &score.evaluation {
         blocks.extend(deciles(&evaluation.deciles));
     }
+    blocks.extend(thresholds(report));
     blocks.extend(slices::table(&report.slices));
     blocks.push(Block::Figures(vec![
         "confusionmatrix",
@@ -139,6 +146,103 @@ fn further(e: &Evaluation) -> Vec<Block> {
     blocks
 }
 
+/// The four counts with their standard names, and what they are.
+fn counts(report: &Report) -> Table {
+    let mut table = Table::new(
+        "Confusion matrix",
+        &[("Count", false), ("Rows", true), ("Share of the class", true), ("Meaning", false)],
+    );
+    let m = report.score.confusion;
+    let (positive, negative) = (&report.positive_label, &report.negative_label);
+    let share =
+        |part: u64, rest: u64| format::percent(part as f64 / part.saturating_add(rest) as f64);
+    for (name, n, rest, predicted, actual) in [
+        ("True positives", m.tp, m.fn_, positive, positive),
+        ("False negatives", m.fn_, m.tp, negative, positive),
+        ("False positives", m.fp, m.tn, positive, negative),
+        ("True negatives", m.tn, m.fp, negative, negative),
+    ] {
+        let verb = if predicted == actual { "and are" } else { "but are" };
+        table.row(cells![
+            name,
+            format::count(n),
+            share(n, rest),
+            format!("predicted “{predicted}”, {verb} “{actual}”"),
+        ]);
+    }
+    table
+}
+
+/// The test of Hosmer and Lemeshow, in words.
+fn calibration(report: &Report) -> Option<Block> {
+    let test = report.calibration?;
+    let verdict = if test.p_value < 0.01 {
+        "the predicted probabilities differ from the observed shares by more than chance explains"
+    } else {
+        "the difference between predicted probabilities and observed shares can be chance"
+    };
+    Some(paragraph(format!(
+        "Calibration test (Hosmer-Lemeshow): statistic {} with {}, p-value {}: {verdict}. They are {} \
+         apart on average.",
+        format::number(test.statistic),
+        format::counted(test.groups as u64, "group", "groups"),
+        format::number(test.p_value),
+        format::score(test.gap),
+    )))
+}
+
+/// What other thresholds would give on the test rows.
+fn thresholds(report: &Report) -> Vec<Block> {
+    let points = &report.curves.thresholds;
+    let used = report.score.threshold;
+    // About twenty of them, and the one in use.
+    let step = (points.len() / 20).max(1);
+    let mut shown: Vec<(f64, ConfusionMatrix)> =
+        points.iter().step_by(step).map(|at| (at.threshold, at.matrix)).collect();
+    if shown.is_empty() {
+        return Vec::new();
+    }
+    shown.retain(|(at, _)| (at - used).abs() > 1e-9);
+    shown.push((used, report.score.confusion));
+    shown.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut table = Table::new(
+        "Thresholds on the test rows",
+        &[
+            ("Threshold", false),
+            ("Predicted positive", true),
+            ("True positives", true),
+            ("False positives", true),
+            ("False negatives", true),
+            ("Precision", true),
+            ("Recall", true),
+            ("F1", true),
+        ],
+    );
+    for (at, m) in shown {
+        let precision =
+            if m.tp + m.fp > 0 { format::percent(m.precision()) } else { format::NONE.to_owned() };
+        let in_use = (at - used).abs() <= 1e-9;
+        table.row(cells![
+            format!("{}{}", format::plain(at), if in_use { ", in use" } else { "" }),
+            format::percent(m.tp.saturating_add(m.fp) as f64 / report.score.n as f64),
+            format::count(m.tp),
+            format::count(m.fp),
+            format::count(m.fn_),
+            precision,
+            format::percent(m.recall()),
+            format::score(m.f1()),
+        ]);
+    }
+    vec![
+        Block::Heading("Other thresholds".to_owned()),
+        paragraph(
+            "What another threshold would have given on the test rows. Choosing one by this table makes \
+             the figures look better than they are: \"training.threshold\" chooses on training rows.",
+        ),
+        Block::Table(table),
+    ]
+}
+
 /// The tenths of the rows by probability.
 fn deciles(deciles: &[Decile]) -> Vec<Block> {
     if deciles.is_empty() {
@@ -175,7 +279,11 @@ fn deciles(deciles: &[Decile]) -> Vec<Block> {
     }
     let told = "The rows by probability, the highest first, in tenths. Of rows with equal probabilities \
                 at a border, each tenth has its share.";
-    vec![paragraph(told), Block::Table(table)]
+    vec![
+        Block::Heading("Lift and gain by deciles".to_owned()),
+        paragraph(told),
+        Block::Table(table),
+    ]
 }
 
 /// Name, value, interval, the constant answer's value, explanation.

@@ -3,11 +3,12 @@
 //! Not for the details: see `quality`.
 
 use mlops_core::evaluation::metrics::bootstrap::too_few;
+use mlops_core::text;
 
 use crate::document::{Block, Gauge, Line, Span, Tile, Tone, line, paragraph, strong};
 use crate::font::clean;
 use crate::format;
-use crate::report::{Report, Score, Severity};
+use crate::report::{Report, Score, Severity, Standing};
 
 /// The top of the page.
 pub(super) fn section(report: &Report) -> Vec<Block> {
@@ -31,7 +32,101 @@ pub(super) fn section(report: &Report) -> Vec<Block> {
         blocks.push(Block::Tiles(tiles(score)));
         blocks.push(Block::Gauge(gauge(score)));
     }
+    if let Some(standing) = &report.standing {
+        blocks.push(Block::Heading("Which release, and what changed".to_owned()));
+        blocks.push(Block::Facts(standing_facts(report, standing)));
+    }
+    blocks.push(Block::Heading("What must be decided".to_owned()));
+    blocks.extend(to_decide(report));
     blocks
+}
+
+/// Only so much of a reason: the first page is one page.
+fn brief(text: &str) -> String {
+    const MOST: usize = 260;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+fn standing_facts(report: &Report, standing: &Standing) -> Vec<(String, Line)> {
+    let since = Span::Time(standing.since.clone());
+    let release = Span::Code(report.release.clone().unwrap_or_default());
+    let how = if standing.rolled_back_to { ", by a rollback" } else { "" };
+    let mut facts = vec![
+        ("Live release".to_owned(), line![release, ", since ", since, how]),
+        ("Why".to_owned(), brief(&standing.reason).into()),
+    ];
+    let sized = |(name, rows): &(String, Option<u64>)| match rows {
+        Some(rows) => format!("{name} ({})", format::counted(*rows, "row", "rows")),
+        None => name.clone(),
+    };
+    let Some(previous) = &standing.previous else {
+        facts.push(("Before it".to_owned(), "nothing: it is the first release".into()));
+        facts.push(("Trained on".to_owned(), sized(&standing.data).into()));
+        return facts;
+    };
+    facts.push(("Before it".to_owned(), Span::Code(previous.release.clone()).into()));
+    let before = previous.data.as_ref().filter(|data| **data != standing.data);
+    let instead = before.map_or_else(String::new, |data| format!(", instead of {}", sized(data)));
+    facts.push(("Trained on".to_owned(), format!("{}{instead}", sized(&standing.data)).into()));
+    let told = match (&standing.gate, previous.f1) {
+        (Some(gate), _) => format!(
+            "F1 {} against {} of the release before, on the same {} (difference {}, {})",
+            format::score(gate.challenger_f1),
+            format::score(gate.champion_f1),
+            format::counted(gate.n, "row", "rows"),
+            format::number(gate.difference),
+            signed(&gate.interval),
+        ),
+        (None, Some(f1)) if report.score.n > 0 => format!(
+            "F1 {}; the release before had {} on the test rows of its time",
+            format::score(report.score.f1),
+            format::score(f1)
+        ),
+        _ => return facts,
+    };
+    facts.push(("Score".to_owned(), told.into()));
+    facts
+}
+
+fn signed(interval: &mlops_core::evaluation::metrics::Interval) -> String {
+    format!(
+        "{} interval {} to {}",
+        format::percent(interval.level),
+        format::number(interval.low),
+        format::number(interval.high)
+    )
+}
+
+/// The findings that need a person, or that there are none.
+fn to_decide(report: &Report) -> Vec<Block> {
+    const MOST: usize = 4;
+    let serious: Vec<_> =
+        report.warnings.iter().filter(|w| w.severity == Severity::Serious).collect();
+    let others = report.warnings.iter().filter(|w| w.severity == Severity::Warning).count() as u64;
+    if serious.is_empty() {
+        let rest = match others {
+            0 => String::new(),
+            n => format!(" {} below.", format::counted(n, "warning is", "warnings are")),
+        };
+        let doubt = report.score.n > 0 && !report.score.beyond_chance;
+        let told = if doubt {
+            "Whether to use the model before more test rows show that it is better than a constant \
+             answer."
+        } else {
+            "Nothing: no check found anything that needs a person."
+        };
+        return vec![paragraph(format!("{told}{rest}"))];
+    }
+    let mut items: Vec<Line> =
+        serious.iter().take(MOST).map(|finding| brief(&finding.text).into()).collect();
+    if serious.len() > MOST {
+        let more = text::plural((serious.len() - MOST) as u64, "more serious finding");
+        items.push(format!("{more}: see Findings.").into());
+    }
+    vec![Block::List(items)]
 }
 
 /// "clients that left", "rows labelled “1”".

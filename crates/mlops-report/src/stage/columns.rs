@@ -122,9 +122,11 @@ fn row(column: &ColumnProfile) -> ColumnRow {
                 _ => kind.to_owned(),
             },
             distinct: Some(s.distinct),
+            histogram: s.histogram.clone(),
             ..bare
         },
         ColumnSummary::Numeric(s) => ColumnRow {
+            histogram: s.histogram.clone(),
             mean: s.mean,
             median: s.median,
             std: s.std_ddof1,
@@ -135,7 +137,8 @@ fn row(column: &ColumnProfile) -> ColumnRow {
         },
         ColumnSummary::Categorical(s) => ColumnRow {
             distinct: Some(s.distinct),
-            most_frequent: s.top.first().map(|(value, _)| value.clone()),
+            top: s.top.clone(),
+            histogram: s.top.iter().map(|(_, count)| *count).collect(),
             ..bare
         },
         ColumnSummary::Id { .. } => bare,

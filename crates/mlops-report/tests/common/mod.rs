@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each user needs a part")]
 
 use mlops_core::config::Scale;
+use mlops_core::evaluation::metrics::probability::CalibrationTest;
 use mlops_core::evaluation::metrics::{
     CalibrationBin, ConfusionMatrix, Evaluation, Interval, Method, PrPoint, Ranking, RocPoint,
     ScoreHistogram,
@@ -9,8 +10,8 @@ use mlops_core::evaluation::metrics::{
 use mlops_core::model::Counts;
 use mlops_core::model::scorecard::{Attribute, AttributeColumn, AttributeRow, Points};
 use mlops_report::{
-    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Model, PointsScale, Reason,
-    Report, Score, Severity,
+    AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Judged, Model, Past,
+    PointsScale, Previous, Reason, Report, Score, Severity, Standing,
 };
 
 /// Scores of two made-up classes, from a small generator of our own.
@@ -101,6 +102,35 @@ pub(crate) fn plausible() -> Report {
         generated: "2026-03-02T09:14:55Z".to_owned(),
         tool_version: "0.1.0".to_owned(),
         release: Some("2026-03-02-r7".to_owned()),
+        standing: Some(Standing {
+            since: "2026-03-02T09:14:50Z".to_owned(),
+            reason: "first release of this quarter's data".to_owned(),
+            previous: Some(Previous {
+                release: "2026-02-01-r6".to_owned(),
+                f1: Some(0.751),
+                data: Some(("finaldata6.csv".to_owned(), Some(4_120))),
+            }),
+            data: ("finaldata7.csv".to_owned(), Some(4_812)),
+            ..Standing::default()
+        }),
+        judged: Some(judged()),
+        history: (0..14_u32)
+            .map(|k| Past {
+                at: format!("2026-02-{:02}T06:00:00Z", 28 - k),
+                what: "no drift".to_owned(),
+                release: "2026-02-01-r6".to_owned(),
+                on_new_rows: true,
+                f1: 0.74 + f64::from(k * 7 % 5) / 100.0,
+                interval: band(0.75),
+                rows: Some(310),
+            })
+            .collect(),
+        calibration: Some(CalibrationTest {
+            groups: 10,
+            statistic: 9.6,
+            p_value: 0.476,
+            gap: 0.021,
+        }),
         data_version: "9f2c4e61ab03d87754c1".repeat(3),
         digests: vec![("Model file".to_owned(), "51d0a8be2290ff41".repeat(4))],
         target: "churned".to_owned(),
@@ -118,6 +148,7 @@ pub(crate) fn plausible() -> Report {
             iterations: Some(7),
             gradient_norm: Some(3.1e-12),
             rows: 4812,
+            positives: Some(1_930),
             c: Some(1.0),
             missing_policy: "median of the training rows".to_owned(),
             ..Model::default()
@@ -261,6 +292,35 @@ pub(crate) fn with_scorecard() -> Report {
     report
 }
 
+/// Four columns, of which one has drifted.
+fn judged() -> Judged {
+    let column = |name: &str, drifted: bool| {
+        serde_json::json!({
+            "column": name, "drifted": drifted, "level": 0.0125, "missing_reference": 0.0,
+            "missing_new": if drifted { 0.11 } else { 0.0 },
+            "p_value": if drifted { 0.000_02 } else { 0.38 }, "chi_square": null, "rare": null,
+            "psi": {"value": if drifted { 0.31 } else { 0.02 }, "threshold": 0.05, "p_value": 0.1},
+            "jensen_shannon": null,
+            "largest": {"label": "(3.5, 7]", "reference": 40, "new": if drifted { 190 } else { 44 }},
+            "kolmogorov_smirnov": null, "psi_band": null, "explanation": "",
+        })
+    };
+    let columns = ["seats", "contract_value", "region"].map(|name| column(name, false));
+    let columns: Vec<_> = columns.into_iter().chain([column("tenure_months", true)]).collect();
+    let drift = serde_json::json!({
+        "data_drift": true, "alpha": 0.05, "reference_rows": 800, "new_rows": 800,
+        "columns": columns,
+    });
+    Judged {
+        run: "20260302T091455Z-1".to_owned(),
+        recorded: "2026-03-02T09:14:55Z".to_owned(),
+        made_it: false,
+        reason: "the live model does as well on the new rows".to_owned(),
+        drift: None,
+        data: Some(serde_json::from_value(drift).unwrap()),
+    }
+}
+
 fn features() -> Vec<Coefficient> {
     [
         ("payment_delay_days", 1.184, Some(11.2)),
@@ -330,9 +390,21 @@ fn columns() -> Vec<ColumnRow> {
                 min: Some(0.0),
                 max: Some(size * 7.9),
                 distinct: Some(41 + 300 * k as u64),
-                most_frequent: None,
+                histogram: vec![3, 40, 120, 300, 220, 90, 31, 8, 2, 1],
+                ..ColumnRow::default()
             }
         })
+        .chain([ColumnRow {
+            name: "region".to_owned(),
+            kind: "category".to_owned(),
+            count: 6015,
+            distinct: Some(4),
+            top: [("north", 2805), ("south", 1504), ("east", 1203), ("west", 503)]
+                .map(|(value, n)| (value.to_owned(), n))
+                .to_vec(),
+            histogram: vec![2805, 1504, 1203, 503],
+            ..ColumnRow::default()
+        }])
         .chain([ColumnRow {
             name: "churned".to_owned(),
             kind: "label".to_owned(),

@@ -12,6 +12,7 @@ use mlops_core::run::decision::{Concern, Decision};
 use mlops_core::stage::decide;
 use mlops_core::stage::performance::{self, Decided, METRICS, Performance, Point};
 use mlops_report::charts::Trend;
+use mlops_report::font::clean;
 use serde::Serialize;
 
 use super::charts::wide_chart;
@@ -83,7 +84,7 @@ impl View for Performance {
             @if self.points.is_empty() {
                 (empty("No release has a score yet. This makes a first one:", Some("first_run")))
             } @else {
-                (wide_chart(&Trend { performance: self }, CAPTION, &table("Scores", &columns, rows)))
+                (wide_chart(&Trend { performance: self }, CAPTION, &table("List of scores", &columns, rows)))
             }
         };
         let columns = [
@@ -91,7 +92,7 @@ impl View for Performance {
             texts("Outcome"),
             texts("Why"),
             numbers("F1 on new rows"),
-            texts("Data set"),
+            numbers("Data set"),
             texts("Explanation"),
         ];
         let rows = self.decisions.items.iter().map(|decided| decided_row(visit, decided));
@@ -99,7 +100,7 @@ impl View for Performance {
             @if self.decisions.total == 0 {
                 (empty("No decision was made yet. This decides whether a new model is needed:", Some("fullprocess")))
             } @else {
-                (table("Decisions", &columns, rows))
+                (table("List of decisions", &columns, rows))
                 (pages(visit, "decisions", &self.decisions))
             }
         };
@@ -212,7 +213,7 @@ impl View for Explained {
             }
         };
         let words = html! {
-            pre.record tabindex="0" { (mlops_report::font::clean(&decision.to_string()).replace('\u{FFFD}', "\n")) }
+            pre.record tabindex="0" { @for line in decision.to_string().lines() { (clean(line)) "\n" } }
             p { "The same in a terminal:" }
             (command(&format!("fullprocess --explain {run}")))
         };

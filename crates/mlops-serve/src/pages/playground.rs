@@ -253,7 +253,7 @@ impl Field {
                 (
                     Kind::Category,
                     most.unwrap_or_default(),
-                    format!("{} known", format::counted(all as u64, "value", "values")),
+                    format!("{} known", mlops_core::text::plural(all as u64, "value")),
                     fills,
                 )
             }

@@ -95,7 +95,7 @@ pub(crate) async fn threshold(call: Call) -> Result<Response, Problem> {
         let mut configuration = Vec::new();
         if let Some(figures) = &figures {
             if costs.false_positive > 0.0 && costs.false_negative > 0.0 {
-                let rule = json!({ "false_positive": costs.false_positive, "false_negative": costs.false_negative });
+                let rule = json!({ "false_positive": short(costs.false_positive), "false_negative": short(costs.false_negative) });
                 configuration.push(Line {
                     what: "The lowest cost, chosen anew in each training from other rows than these".to_owned(),
                     line: json!({ "threshold": { "cost": rule } }),
@@ -122,6 +122,12 @@ pub(crate) async fn threshold(call: Call) -> Result<Response, Problem> {
 /// Six digits are as many as somebody wants to paste.
 fn rounded(threshold: f64) -> f64 {
     format!("{threshold:.6}").parse().unwrap_or(threshold)
+}
+
+/// A number as somebody would write it: `5`, not `5.0`.
+fn short(value: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
+    if value.fract() == 0.0 && value < 1e15 { json!(value as i64) } else { json!(value) }
 }
 
 impl View for Page {
@@ -172,6 +178,10 @@ impl View for Page {
             }
             (facts(&known))
             (compared(figures))
+            p.small {
+                "Positive: the share of the rows that are predicted positive. FP and FN: false positives and false negatives. Lift: how \
+                many times as frequent positives are among those rows as among all."
+            }
         };
         let lines = html! {
             p {
@@ -212,15 +222,15 @@ fn by_threshold<'a>(rows: impl Iterator<Item = (Option<&'static str>, &'a At)>) 
     let is_named = rows.peek().is_some_and(|row| row.0.is_some());
     let mut columns = vec![
         numbers("Threshold"),
-        numbers("Predicted positive"),
+        numbers("Positive"),
         numbers("Precision"),
         numbers("Recall"),
         numbers("F1"),
         numbers("Lift"),
-        numbers("False positives"),
-        numbers("False negatives"),
+        numbers("FP"),
+        numbers("FN"),
         numbers("Cost"),
-        numbers("Cost per row"),
+        numbers("Per row"),
     ];
     if is_named {
         columns.insert(0, texts("What"));

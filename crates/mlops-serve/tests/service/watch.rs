@@ -142,7 +142,7 @@ fn the_threshold_page_finds_what_costs_least_and_says_what_to_paste() {
         json["configuration"].as_array().unwrap().iter().map(|l| &l["line"]).collect();
     assert_eq!(
         lines[0],
-        &json!({ "threshold": { "cost": { "false_positive": 1.0, "false_negative": 5.0 } } })
+        &json!({ "threshold": { "cost": { "false_positive": 1, "false_negative": 5 } } })
     );
     // Each line is one that the configuration takes.
     for line in &lines {

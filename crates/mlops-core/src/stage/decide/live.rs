@@ -92,7 +92,8 @@ impl DecisionRun<'_> {
             return Ok(false);
         }
         let newest = ledger.decision(None)?;
-        Ok(newest.is_none_or(|d| d.release.is_some() || d.outcome != DecisionOutcome::Refused))
+        let ended = |outcome| matches!(outcome, DecisionOutcome::Refused | DecisionOutcome::Waits);
+        Ok(newest.is_none_or(|d| d.release.is_some() || !ended(d.outcome)))
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod contest;
 mod judge;
 mod live;
+mod propose;
 mod restore_release;
 mod supply;
 mod wait;
@@ -115,6 +116,7 @@ impl<'a> DecisionRun<'a> {
 
     /// Stores the release that goes live and the score of the new model in `made`.
     fn decide(mut self, live: Option<&Release>, made: &mut News) -> Result<Decision> {
+        self.expire_approvals()?;
         let trained = self.trained_version(live)?;
         let ledger = &self.workspace.ledger;
         let judged = ledger.judged()?.max(trained).unwrap_or_default();
@@ -274,8 +276,7 @@ impl<'a> DecisionRun<'a> {
         if let Some(live) = live {
             self.keep_concerns(live)?;
         } else {
-            let refused = self.newest()?.filter(|d| d.outcome == DecisionOutcome::Refused);
-            let why = refused.map_or("no release is sound".to_owned(), |d| d.reason);
+            let why = self.why_nothing_is_live()?;
             self.decision.concerns.push(Concern::NothingLive { why });
         }
         Ok(self.end(DecisionOutcome::NothingNew, reason))
@@ -370,6 +371,9 @@ impl<'a> DecisionRun<'a> {
             self.worry(live.is_some(), &reason);
             self.note_untold(|_| true);
             return self.record(DecisionOutcome::Refused, reason, dataset);
+        }
+        if self.waits_for_approval(is_live) {
+            return self.propose(candidate, reason, dataset);
         }
         self.promote(candidate, reason, dataset, live, made)
     }

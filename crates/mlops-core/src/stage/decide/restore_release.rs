@@ -41,6 +41,7 @@ impl DecisionRun<'_> {
                     recorded: self.context.now(),
                     previous: None,
                     decision: None,
+                    who: None,
                     ..deployment
                 };
                 deploy::promote(self.context, self.workspace, &id, &again)?;

@@ -28,10 +28,11 @@ use crate::text::mention;
 use crate::{Error, Result};
 
 /// Pages and answers of the candidate's folder that are made again.
-const MADE_AGAIN: [&str; 4] =
-    ["report.html", "diagnostics.json", "apireturns.txt", "apireturns.json"];
+const MADE_AGAIN: [&str; 5] =
+    ["report.html", "comparison.html", "diagnostics.json", "apireturns.txt", "apireturns.json"];
 /// The same as a page in a form in which nothing can be found, with the page that tells what is in it.
-const ALIKE: [(&str, &str); 1] = [("report.pdf", "report.html")];
+const ALIKE: [(&str, &str); 2] =
+    [("report.pdf", "report.html"), ("comparison.pdf", "comparison.html")];
 
 /// What files of ours have of the people.
 #[derive(Default)]

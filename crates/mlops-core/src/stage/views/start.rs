@@ -228,6 +228,7 @@ fn changes(ledger: &Ledger, runs: &[RunSummary]) -> Result<Vec<Change>> {
     }
     for (record, outcome) in ledger.newest_outcomes(CHANGES)? {
         let words = match outcome {
+            DecisionOutcome::Waits => "A new model waits for approval",
             DecisionOutcome::Refused => "A new model was refused",
             DecisionOutcome::Undecided => "Nothing was decided: too few new rows",
             DecisionOutcome::NoDrift => "New rows were judged; the live model stays",

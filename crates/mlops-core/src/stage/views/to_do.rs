@@ -9,7 +9,7 @@ use crate::Result;
 use crate::config::INPUT;
 use crate::expect::Level;
 use crate::ids::{FindingKind, RunOutcome, Severity, Step};
-use crate::ledger::{FindingFilter, Ledger, RunSummary};
+use crate::ledger::{Approval, FindingFilter, Ledger, RunSummary};
 use crate::run::attention::Attention;
 use crate::run::context::Context;
 use crate::run::decision::{Concern, Decision};
@@ -85,9 +85,21 @@ pub(super) fn to_do(
     }
     // A ledger of an older program has no history of findings yet.
     if let Some(decision) = decision.filter(|_| !on_record) {
-        let now =
-            decision.concerns.iter().filter(|concern| !matches!(concern, Concern::Overdue { .. }));
+        let now = decision.concerns.iter().filter(|concern| !is_looked_up(concern));
         all.extend(now.map(|concern| of_concern(decision, concern)));
+    }
+    if let Some(waiting) = ledger.waiting_approval()? {
+        let Approval { release, f1, recorded, expires, .. } = waiting;
+        all.push(ToDo {
+            kind: "waits_for_approval",
+            attention: Attention::Person,
+            text: format!(
+                "{release} passed the gate with an F1 of {f1:.4} and waits for approval until {expires}"
+            ),
+            since: Some(recorded),
+            command: Some(format!("deployment approve {release} --reason \"…\"")),
+            page: Some("/releases".to_owned()),
+        });
     }
     if !ledger.intents()?.is_empty() && runs.iter().all(|run| run.ended.is_some()) {
         all.push(ToDo {
@@ -105,6 +117,11 @@ pub(super) fn to_do(
     Ok(all)
 }
 
+/// Whether the concern is looked up where it stands now, since it may be over by now.
+fn is_looked_up(concern: &Concern) -> bool {
+    matches!(concern, Concern::Overdue { .. } | Concern::WaitsForApproval { .. })
+}
+
 /// What is open in the history of findings and needs a person, but for what is looked at below anew.
 fn recorded(ledger: &Ledger) -> Result<Vec<ToDo>> {
     let filter = FindingFilter {
@@ -113,7 +130,8 @@ fn recorded(ledger: &Ledger) -> Result<Vec<ToDo>> {
         ..FindingFilter::default()
     };
     let found = ledger.findings(&filter, MOST)?;
-    let lasting = found.into_iter().filter(|one| one.kind != FindingKind::SourceOverdue);
+    let anew = [FindingKind::SourceOverdue, FindingKind::WaitsForApproval];
+    let lasting = found.into_iter().filter(|one| !anew.contains(&one.kind));
     let to_do = lasting.map(|one| ToDo {
         kind: one.kind.as_str(),
         attention: one.severity.into(),
@@ -185,6 +203,7 @@ fn of_concern(decision: &Decision, concern: &Concern) -> ToDo {
         Concern::Overdue { .. } => ("overdue", "ingestion sources"),
         Concern::ErasedPeople { .. } => ("erased_people", "fullprocess"),
         Concern::TableBehind { .. } => ("table_behind", "ingestion"),
+        Concern::WaitsForApproval { .. } => ("waits_for_approval", "deployment pending"),
     };
     let text = capitalised(concern.to_string());
     ToDo {
