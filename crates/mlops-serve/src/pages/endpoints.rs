@@ -217,7 +217,7 @@ pub(crate) static PAGES: &[Endpoint] = &[
         &[Op::get(
             Read,
             |call| Box::pin(decisions::decision(call)),
-            || shown("decision", "One decision with its explanation").can_miss(),
+            || shown("explainedDecision", "One decision with its explanation").can_miss(),
         )],
     ),
     Endpoint::new(
