@@ -93,6 +93,7 @@ fn outcome(outcome: DecisionOutcome) -> Markup {
         DecisionOutcome::Refused => (Mood::Warning, "new model refused"),
         DecisionOutcome::Promoted => (Mood::Good, "new model promoted"),
         DecisionOutcome::DryRun => (Mood::Neutral, "dry run"),
+        DecisionOutcome::Waits => (Mood::Warning, "new model waits for approval"),
     };
     badge(mood, word)
 }
