@@ -58,7 +58,7 @@ impl View for Ingestions {
             numbers("Duplicates"),
             numbers("Rejected"),
             numbers("Missing cells"),
-            texts("Data set"),
+            numbers("Data set"),
         ];
         let rows = self.files.items.iter().map(|file| row(visit, file));
         let list = html! {
