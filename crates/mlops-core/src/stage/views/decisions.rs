@@ -48,7 +48,7 @@ pub fn one(context: &Context, id: &str) -> Result<Option<Explained>> {
     };
     let Some(record) = ledger.decision(Some(&RunId::named(id)))? else { return Ok(None) };
     let decision: Option<Box<Decision>> = serde_json::from_str(&record.decision).ok();
-    let explanation = decision.as_ref().map(|d| d.to_string()).unwrap_or_default();
+    let explanation = decision.as_ref().map(ToString::to_string).unwrap_or_default();
     Ok(Some(Explained {
         line: DecisionSummary {
             run_id: record.run_id,

@@ -63,18 +63,18 @@ pub struct LiveScore {
 
 /// The release that `context`'s pointer names, with what `ledger` has on it.
 pub fn live(context: &Context, ledger: Option<&Ledger>) -> Result<Option<LiveRelease>> {
-    let store = context.store();
-    let Some(id) = store.live()? else { return Ok(None) };
+    let releases = context.store();
+    let Some(id) = releases.live()? else { return Ok(None) };
     let newest = ledger.map(Ledger::latest_deployment).transpose()?.flatten();
     let deployment = newest.filter(|deployment| deployment.release == id);
     let decision = match (ledger, &deployment) {
         (Some(ledger), Some(deployment)) => ledger.decision(Some(&deployment.run_id))?,
         _ => None,
     };
-    let decision: Option<Decision> =
+    let decided: Option<Decision> =
         decision.and_then(|record| serde_json::from_str(&record.decision).ok());
-    let gate = decision.as_ref().and_then(|decision| decision.gate.as_ref());
-    let score: Option<Score> = parse(&store.folder(&id).join(SCORE)).ok();
+    let gate = decided.as_ref().and_then(|decision| decision.gate.as_ref());
+    let score: Option<Score> = parse(&releases.folder(&id).join(SCORE)).ok();
     let score = score.map(|score| {
         let e = &score.evaluation;
         LiveScore {
@@ -95,7 +95,7 @@ pub fn live(context: &Context, ledger: Option<&Ledger>) -> Result<Option<LiveRel
         step: deployment.as_ref().map(|d| d.step),
         run_id: deployment.as_ref().map(|d| d.run_id.clone()),
         reasons: gate.map(|gate| gate.reasons.sentences()).unwrap_or_default(),
-        decided: decision.is_some(),
+        decided: decided.is_some(),
         dataset: deployment.as_ref().map(|d| d.dataset),
         reason: deployment.map(|d| d.reason),
         score,

@@ -147,20 +147,22 @@ fn recorded(ledger: &Ledger) -> Result<Vec<ToDo>> {
 pub(super) fn command_for(kind: FindingKind) -> Option<&'static str> {
     use FindingKind as K;
     Some(match kind {
-        K::RefusedFile | K::QuarantineShare | K::SourceFailed | K::UnfinishedFile => "ingestion",
+        K::RefusedFile
+        | K::QuarantineShare
+        | K::SourceFailed
+        | K::UnfinishedFile
+        | K::TableBehind => "ingestion",
         K::StaleRows => "ingestion --rebuild",
         K::BrokenContract => "ingestion contract",
         K::SourceOverdue | K::DataOverdue => "ingestion sources",
-        K::TableBehind => "ingestion",
         K::DataDrift | K::ModelDrift | K::DriftWithoutBetterModel | K::OneClass => {
             "fullprocess --explain"
         }
         K::BelowConstant => "deployment rollback",
         K::NothingLive => "fullprocess --force",
         K::UnansweredRows | K::Calibration | K::EmptyColumn => "diagnostics",
-        K::ErasedPeople => "fullprocess",
         K::DamagedRelease => "deployment verify",
-        K::RunFailed => "fullprocess",
+        K::ErasedPeople | K::RunFailed => "fullprocess",
         _ => return None,
     })
 }
