@@ -153,7 +153,7 @@ pub(super) fn command_for(kind: FindingKind) -> Option<&'static str> {
         | K::UnfinishedFile
         | K::TableBehind => "ingestion",
         K::StaleRows => "ingestion --rebuild",
-        K::BrokenContract => "ingestion contract",
+        K::BrokenContract => "ingestion contract export",
         K::SourceOverdue | K::DataOverdue => "ingestion sources",
         K::DataDrift | K::ModelDrift | K::DriftWithoutBetterModel | K::OneClass => {
             "fullprocess --explain"
