@@ -12,7 +12,7 @@ use std::process::Command;
 use mlops_testkit::binary::Binary;
 use mlops_testkit::binary::scene::{HEADER, Scene};
 use serde_json::Value;
-use started::{Started, predict, start};
+use started::{predict, start};
 
 const APP: Binary = Binary { name: "app", path: env!("CARGO_BIN_EXE_app") };
 const MIB: usize = 1 << 20;

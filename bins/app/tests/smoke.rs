@@ -272,7 +272,7 @@ fn systemd_is_told_of_readiness_life_and_end() {
     let scene = Scene::deployed();
     let path = scene.path("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_mins(1))).unwrap();
     let mut command = APP.command(scene.root(), &["--port", "0"]);
     let started = start(command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000"));
     let next = || {

@@ -40,11 +40,6 @@ impl Scale {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "about `most`")]
         let steps = (last - first).min(1000.0) as u32;
         let marks = (0..=steps).map(|k| (first + f64::from(k)) * step).collect();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "`as` saturates"
-        )]
         let decimals = (0..12).find(|d| {
             let scaled = step * 10.0_f64.powi(*d);
             (scaled - scaled.round()).abs() < 1e-6 * scaled

@@ -33,7 +33,7 @@ fn drawn(name: &str, chart: &impl Chart) -> String {
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         let document = Document::parse(&text).unwrap();
         let root = document.root_element();
-        assert_eq!(root.attribute("width").unwrap().parse::<f64>().unwrap(), width);
+        assert_eq!(root.attribute("width").unwrap(), width.to_string());
         let texts = document
             .descendants()
             .filter(|n| n.has_tag_name(("http://www.w3.org/2000/svg", "text")));
@@ -105,7 +105,7 @@ fn year() -> Performance {
         };
         decisions.push(Decided {
             at: at(day),
-            run_id: RunId::named(&format!("run-{week}")),
+            run_id: RunId::named(format!("run-{week}")),
             outcome,
             reason: Some("the score is as before".to_owned()),
             dataset: DatasetVersion(week),

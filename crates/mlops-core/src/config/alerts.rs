@@ -218,16 +218,15 @@ fn sink(mut section: Section, at: &impl Fn(String) -> PathBuf) -> Option<Sink> {
                 None
             }
         },
-        Some(1) => match url {
-            Some(url) => Some(SinkKind::Webhook { url, format, authorization }),
-            None => {
+        Some(1) => {
+            if url.is_none() {
                 section.problem(
                     "url_env",
                     "is missing: name the variable with the address, or use \"url_file\" or \"url\"",
                 );
-                None
             }
-        },
+            url.map(|url| SinkKind::Webhook { url, format, authorization })
+        }
         Some(_) => {
             if smtp.host.is_empty() || smtp.from.is_empty() || smtp.to.is_empty() {
                 section.problem("type", "is \"smtp\", which needs \"host\", \"from\" and \"to\"");
@@ -289,13 +288,12 @@ fn rule(mut section: Section, sinks: &[Sink]) -> AlertRule {
     }
     let mut kinds = Vec::new();
     for text in section.texts_or_one("kinds").unwrap_or_default() {
-        match text.parse::<FindingKind>() {
-            Ok(kind) => kinds.push(kind),
-            Err(_) => {
-                let known: Vec<_> = FindingKind::ALL.iter().map(|kind| kind.as_str()).collect();
-                let words = format!("names {text:?}; the kinds are {}", known.join(", "));
-                section.problem("kinds", &words);
-            }
+        if let Ok(kind) = text.parse::<FindingKind>() {
+            kinds.push(kind);
+        } else {
+            let known: Vec<_> = FindingKind::ALL.iter().map(|kind| kind.as_str()).collect();
+            let words = format!("names {text:?}; the kinds are {}", known.join(", "));
+            section.problem("kinds", &words);
         }
     }
     let severities: Vec<_> = Severity::ALL.iter().map(|s| (s.as_str(), *s)).collect();

@@ -119,7 +119,7 @@ mod tests {
             severity: Severity::Warning,
             text: String::new(),
         }];
-        let findings = if at.hour() % 4 == 0 { &found[..] } else { &[] };
+        let findings = if at.hour().is_multiple_of(4) { &found[..] } else { &[] };
         let at = rfc3339(at);
         let end = RunEnd { at: &at, seconds: 1.0, outcome, detail: "{}", findings };
         ledger.end_run(id, &end).unwrap();

@@ -80,10 +80,10 @@ pub(super) fn open(path: &Path, disk: &Disk, settings: &str) -> Result<Connectio
         });
         let mut script = "BEGIN IMMEDIATE;".to_owned();
         for name in names.map_err(fail)? {
-            script += &format!("DROP TABLE \"{name}\";");
+            script.extend(["DROP TABLE \"", &name, "\";"]);
         }
         script += TABLES;
-        script += &format!("PRAGMA user_version = {VERSION};");
+        script.extend(["PRAGMA user_version = ", &VERSION.to_string(), ";"]);
         disk.announce(DiskStep::Commit, path)?;
         let made = db.execute_batch(&script).and_then(|()| {
             db.execute("INSERT INTO meta VALUES ('settings', ?1)", [settings])?;

@@ -175,7 +175,7 @@ impl Store {
                 Ok(LogPlace {
                     id: row.get(0)?,
                     end: unsigned(row.get(1)?),
-                    tail: digest(row.get(2)?),
+                    tail: digest(&row.get::<_, String>(2)?),
                     strange: unsigned(row.get(3)?),
                     without_key: unsigned(row.get(4)?),
                 })
@@ -540,7 +540,7 @@ fn joined(labels: &[Label], at: i64) -> (Option<bool>, Option<i64>) {
     (label, delays.filter_map(|label| join::delay(label, at)).min())
 }
 
-fn digest(text: String) -> Digest {
+fn digest(text: &str) -> Digest {
     // Whatever else stands there is no file's.
     text.parse().unwrap_or_else(|_: String| Digest::of(text.as_bytes()))
 }

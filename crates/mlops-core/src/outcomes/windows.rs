@@ -206,9 +206,9 @@ impl Walk {
             self.at = Some(probability);
         }
         if label {
-            self.positives += 1
+            self.positives += 1;
         } else {
-            self.negatives += 1
+            self.negatives += 1;
         }
         self.matrix += ConfusionMatrix::from_pairs([(label, positive)]);
     }

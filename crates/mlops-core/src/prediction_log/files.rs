@@ -142,7 +142,7 @@ mod tests {
     fn files_are_listed_by_time_and_foreign_ones_are_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let line = "{\"recorded\":\"x\"}\n";
+        let content = "{\"recorded\":\"x\"}\n";
         for name in [
             "predictions-20260103T000000000000Z.jsonl",
             "predictions-2-20260102T000000000000Z.jsonl",
@@ -150,7 +150,7 @@ mod tests {
             "predictions-100-20260101T000000000000Z.jsonl",
             "predictions-archive.jsonl",
         ] {
-            fs::write(at(name), line).unwrap();
+            fs::write(at(name), content).unwrap();
         }
         fs::write(at("predictions-20200101T000000000000Z.jsonl"), "{\"mine\":1}\n").unwrap();
         let link = at("predictions-20200102T000000000000Z.jsonl");

@@ -359,7 +359,7 @@ mod tests {
         let wide: Vec<f64> = (0..=40).map(|k| (f64::from(k) - 20.0) / 20.0 * f64::MAX).collect();
         let bars = summary(&wide).histogram;
         assert_eq!((bars.len(), bars.iter().sum::<u64>()), (BARS, 41), "{bars:?}");
-        let close: Vec<f64> = (0..30).map(|k| f64::from_bits(k)).collect();
+        let close: Vec<f64> = (0..30).map(f64::from_bits).collect();
         assert_eq!(summary(&close).histogram.iter().sum::<u64>(), 30);
     }
 

@@ -248,7 +248,7 @@ impl Look {
                 let same = state.finding == finding.id;
                 let again =
                     if state.open && same { !rule.once_per_breach && cooled } else { cooled };
-                let fires = worse || (again && !(same && !state.open));
+                let fires = worse || (again && (state.open || !same));
                 if state.open && !fires {
                     // It was over for less than a run, or comes and goes.
                     state.finding = finding.id;

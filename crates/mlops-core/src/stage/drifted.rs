@@ -100,7 +100,11 @@ fn ranked(record: DecisionRecord, drift: DataDrift, wanted: &str, page: u64) -> 
     });
     let found = columns.len() as u64;
     let first = usize::try_from((page - 1).saturating_mul(COLUMNS)).unwrap_or(usize::MAX);
-    let items = columns.into_iter().skip(first).take(COLUMNS as usize).collect();
+    let items = columns
+        .into_iter()
+        .skip(first)
+        .take(usize::try_from(COLUMNS).unwrap_or(usize::MAX))
+        .collect();
     Drifted {
         run_id: record.run_id,
         recorded: record.recorded,

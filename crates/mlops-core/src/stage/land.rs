@@ -122,12 +122,11 @@ fn fetch_new(
             wanted.push(object);
         }
     }
-    if taken == 0
-        && known.is_empty()
-        && let Some(why) = nothing_taken(source, all)
-    {
-        let words = text::bounded(format!("source \"{}\": {why}", source.name));
-        landing.warnings.push(Remark::on(FindingKind::Data, &source.name, words));
+    if taken == 0 && known.is_empty() {
+        landing.warnings.extend(nothing_taken(source, all).map(|why| {
+            let words = text::bounded(format!("source \"{}\": {why}", source.name));
+            Remark::on(FindingKind::Data, &source.name, words)
+        }));
     }
     if wanted.is_empty() {
         return Ok(Ok(()));
@@ -160,16 +159,14 @@ fn fetch_new(
                     let words = format!(
                         "{object} changed or vanished while it was fetched: it is left to the next run"
                     );
-                    let kind = FindingKind::UnfinishedFile;
-                    landing.warnings.push(Remark::on(kind, object, words));
+                    landing.warnings.push(Remark::on(FindingKind::UnfinishedFile, object, words));
                 }
                 Some(Err(Trouble::Ours(error))) => return Err(error),
                 Some(Err(Trouble::Theirs(error))) => {
                     let (name, words) = (text::name(&object.name), own_fault(&error));
                     let object = format!("{}/{name}", source.name);
                     let words = text::bounded(format!("{object}: {words}"));
-                    let kind = FindingKind::SourceFailed;
-                    landing.failures.push(Remark::on(kind, object, words));
+                    landing.failures.push(Remark::on(FindingKind::SourceFailed, object, words));
                 }
                 None => untried += 1,
             }

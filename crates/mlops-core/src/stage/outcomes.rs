@@ -443,13 +443,13 @@ fn read_labels(
     if known.as_ref().is_some_and(|known| known.whole && known.stamp == seen) {
         return Ok(0);
     }
-    let (content, goes_on) = contents(path, known.as_ref()).map_err(failed)?;
-    let mut state = LabelFile {
+    let (identity, goes_on) = contents(path, known.as_ref()).map_err(failed)?;
+    let mut progress = LabelFile {
         id: 0,
         location,
         // A change within the same moment would not show: the file is looked at again.
         stamp: if stamp.is_settled(now) { seen } else { (stamp.size, 0, 0) },
-        content: content.to_string(),
+        content: identity.to_string(),
         rows: 0,
         whole: false,
         again: known.is_some(),
@@ -458,10 +458,10 @@ fn read_labels(
         without_key: 0,
     };
     if let Some(known) = known {
-        (state.id, state.doubled) = (known.id, known.doubled);
+        (progress.id, progress.doubled) = (known.id, known.doubled);
         if goes_on {
-            state.again = known.again && !known.whole;
-            (state.rows, state.without_key) = (known.rows, known.without_key);
+            progress.again = known.again && !known.whole;
+            (progress.rows, progress.without_key) = (known.rows, known.without_key);
         }
     }
     let (mut index, mut pending) = (0, 0);
@@ -474,30 +474,30 @@ fn read_labels(
     let reader = reader.of_sources(config).on_threads(config.limits.threads);
     let reader = reader.with_ids().without_hashes().without_digest();
     store.begin()?;
-    store.set_label_file(&mut state)?;
-    let first = state.rows;
+    store.set_label_file(&mut progress)?;
+    let first = progress.rows;
     let reading = reader.read(path, |table| {
         for i in 0..table.len() {
             index += 1;
             if index <= first {
                 continue;
             }
-            state.rows = index;
+            progress.rows = index;
             let key = keys.of_row(table, i);
             let ids = key.as_ref().filter(|_| keys.by == JoinBy::Ids);
             if keys.has_forgotten(forgotten, ids) {
                 continue;
             }
             let Some(key) = key else {
-                state.without_key += 1;
+                progress.without_key += 1;
                 continue;
             };
             let time = keys.time_of(table, i);
             let positive = table.labels[i];
-            store.label(&mut state, &NewLabel { key, time, known: came, positive })?;
+            store.label(&mut progress, &NewLabel { key, time, known: came, positive })?;
             pending += 1;
             if pending == PIECE {
-                store.set_label_file(&mut state)?;
+                store.set_label_file(&mut progress)?;
                 store.commit()?;
                 store.begin()?;
                 pending = 0;
@@ -505,9 +505,9 @@ fn read_labels(
         }
         Ok(())
     })?;
-    state.unreadable = reading.rejected;
-    (state.whole, state.rows) = (true, index);
-    store.set_label_file(&mut state)?;
+    progress.unreadable = reading.rejected;
+    (progress.whole, progress.rows) = (true, index);
+    store.set_label_file(&mut progress)?;
     store.commit()?;
     Ok(index.saturating_sub(first))
 }

@@ -162,7 +162,12 @@ pub fn of(ledger: &Ledger, store: Store<'_>, metric: Metric, page: u64) -> Resul
     for line in &lines {
         let record = &line.record;
         if let Some(matrix) = &record.matrix {
-            points.extend(on_new_rows(record.recorded.clone(), &record.release, matrix, metric));
+            points.extend(on_new_rows(
+                record.recorded.clone(),
+                record.release.as_ref(),
+                matrix,
+                metric,
+            ));
         }
         let challenger = record.headline.as_ref().and_then(|headline| headline.challenger.as_ref());
         if let Some(new) = challenger
@@ -208,8 +213,8 @@ pub fn of(ledger: &Ledger, store: Store<'_>, metric: Metric, page: u64) -> Resul
 }
 
 /// The score of a release on the test data of its time. Of a release that was removed only the F1 is known.
-fn held_out(store: Store<'_>, deployment: &Deployment, metric: Metric) -> Option<Point> {
-    let path = store.folder(&deployment.release).join(SCORE);
+fn held_out(releases: Store<'_>, deployment: &Deployment, metric: Metric) -> Option<Point> {
+    let path = releases.folder(&deployment.release).join(SCORE);
     let score = if path.is_file() { parse::<Score>(&path).ok() } else { None };
     let bare = |value| Point {
         at: deployment.recorded.clone(),
@@ -304,7 +309,7 @@ fn interval(metric: Metric, evaluation: &Evaluation) -> Option<Interval> {
 /// The score of the live release on the rows that a decision judged it by.
 fn on_new_rows(
     at: String,
-    release: &Option<ReleaseId>,
+    release: Option<&ReleaseId>,
     matrix: &ConfusionMatrix,
     metric: Metric,
 ) -> Option<Point> {
@@ -325,5 +330,5 @@ fn on_new_rows(
     let value = metric.of_counts(m).filter(|_| known)?;
     let (basis, rows) = (Basis::NewRows, Some(m.n()));
     let interval = Some(interval);
-    Some(Point { at, basis, release: release.clone(), value, interval, rows, coverage: None })
+    Some(Point { at, basis, release: release.cloned(), value, interval, rows, coverage: None })
 }

@@ -228,8 +228,8 @@ impl<'a> PredictionFile<'a> {
         lines: impl Iterator<Item = u64>,
     ) -> Result<()> {
         let Some(log) = &mut self.log else { return Ok(()) };
-        let answered = answers.probabilities.iter().zip(lines).enumerate();
-        for (i, (probability, row)) in answered.filter(|(_, (p, _))| !p.is_nan()) {
+        let rows = answers.probabilities.iter().zip(lines).enumerate();
+        for (i, (probability, row)) in rows.filter(|(_, (p, _))| !p.is_nan()) {
             let positive = answerer.predictor.positive(*probability);
             let answer = Answer { row, positive, probability: *probability };
             log.add(answer, i, &answers.ids, &answers.features);

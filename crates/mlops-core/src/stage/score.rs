@@ -207,7 +207,7 @@ fn thresholds(scored: &Scored, in_use: f64) -> Result<ThresholdCounts> {
     let points = ranking.thresholds(THRESHOLDS).into_iter();
     let mut at: Vec<Counts> = points.map(|(at, tp, fp)| Counts(at, tp, fp)).collect();
     let used = ranking.at(in_use);
-    if !at.is_empty() && at.iter().all(|point| point.0 != in_use) {
+    if !at.is_empty() && at.iter().all(|point| point.0.to_bits() != in_use.to_bits()) {
         let place = at.partition_point(|point| point.0 > in_use);
         at.insert(place, Counts(in_use, used.tp, used.fp));
     }

@@ -94,7 +94,7 @@ fn over(name: &str) -> (Said, String) {
 fn a_breach_is_told_once_and_so_is_its_end() {
     let scene = scene(&json!({}));
     let a = refused("a.csv", Severity::Failed);
-    find(&scene, &[a.clone()]);
+    find(&scene, std::slice::from_ref(&a));
     let (_, received) = tell(&scene, &[]);
     let [(sink, message)] = &received[..] else { panic!("{received:?}") };
     assert_eq!((sink.as_str(), message.rule.as_str()), ("ops", "all"));
@@ -102,7 +102,7 @@ fn a_breach_is_told_once_and_so_is_its_end() {
     assert!(message.words().contains("a.csv was refused"), "{}", message.words());
     for _ in 0..3 {
         hours(&scene, 24);
-        find(&scene, &[a.clone()]);
+        find(&scene, std::slice::from_ref(&a));
         assert!(said(&scene).is_empty());
     }
     find(&scene, &[]);

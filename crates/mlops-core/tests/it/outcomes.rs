@@ -58,7 +58,7 @@ struct Prediction {
 impl Prediction {
     fn random(random: &mut Random) -> Self {
         Self {
-            at: BEGIN + random.below(80 * 24) as i64 * HOUR + random.below(1000) as i64,
+            at: BEGIN + below(random, 80 * 24) * HOUR + below(random, 1000),
             key: format!("c{}", random.below(12)),
             release: 1 + random.below(2),
             probability: random.below(20) as f64 / 20.0,
@@ -82,10 +82,16 @@ impl Prediction {
 
 /// A label: its key, the time until which predictions have it, and its value.
 type Label = (String, Option<i64>, bool);
+/// Predictions of a release in a month, each with its label if that is known.
+type Group<'a> = Vec<(&'a Prediction, Option<bool>)>;
+
+fn below(random: &mut Random, end: usize) -> i64 {
+    i64::try_from(random.below(end)).unwrap()
+}
 
 /// What should come out, by release and month, the obvious way.
 fn naive(predictions: &[Prediction], labels: &[Label]) -> BTreeMap<(String, String), Value> {
-    let mut groups: BTreeMap<(String, String), Vec<(&Prediction, Option<bool>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, String), Group<'_>> = BTreeMap::new();
     for prediction in predictions {
         let mut found: Vec<_> = labels
             .iter()
@@ -138,9 +144,9 @@ fn seen(outcomes: &Outcomes) -> BTreeMap<(String, String), Value> {
 }
 
 /// A random history: lines and labels arrive, lines are torn, files rotate away, runs are killed.
-fn history(seed: u64, timed: bool) {
+fn history(seed: u64, has_times: bool) {
     let random = &mut Random(seed);
-    let more = if timed {
+    let more = if has_times {
         json!({"time": "known", "window": "month"})
     } else {
         json!({"window": "month"})
@@ -150,7 +156,7 @@ fn history(seed: u64, timed: bool) {
     let (mut predictions, mut labels): (Vec<Prediction>, Vec<Label>) = Default::default();
     let (mut logs, mut files) =
         (BTreeMap::<&str, String>::new(), BTreeMap::<String, String>::new());
-    let (mut times, mut doubled, mut strange) = (BTreeSet::new(), 0, 0);
+    let (mut moments, mut doubled, mut strange) = (BTreeSet::new(), 0, 0);
     for round in 0..8 {
         for _ in 0..random.below(20) {
             let new = Prediction::random(random);
@@ -168,18 +174,19 @@ fn history(seed: u64, timed: bool) {
         for _ in 0..random.below(12) {
             let key = format!("c{}", random.below(15));
             let value = random.below(2) == 1;
-            let name = if timed {
+            let name = if has_times {
                 format!("labels/{}.csv", random.below(3))
             } else {
                 "labels/a.csv".to_owned()
             };
-            let header = if timed { "corporation,known,exited\n" } else { "corporation,exited\n" };
+            let header =
+                if has_times { "corporation,known,exited\n" } else { "corporation,exited\n" };
             let text = files.entry(name).or_insert_with(|| header.to_owned());
             let value_text = u8::from(value);
-            if timed {
-                let at = BEGIN + random.below(100 * 24) as i64 * HOUR;
+            if has_times {
+                let at = BEGIN + below(random, 100 * 24) * HOUR;
                 // Two labels of one moment have no order that files could tell.
-                if !times.insert((key.clone(), at)) {
+                if !moments.insert((key.clone(), at)) {
                     continue;
                 }
                 let known = DateTime::<Utc>::from_timestamp_millis(at).unwrap();
@@ -205,7 +212,9 @@ fn history(seed: u64, timed: bool) {
             );
             scene.file(name, if random.below(2) == 0 { text.clone() } else { torn });
         }
-        files.iter().for_each(|(name, text)| scene.file(name, text));
+        for (name, text) in &files {
+            scene.file(name, text);
+        }
         // A run that is killed or meets an error at some step, perhaps several.
         for _ in 0..random.below(3) {
             let at = random.below(25);
@@ -215,7 +224,7 @@ fn history(seed: u64, timed: bool) {
             scene.disk = Disk::default();
         }
         let joined = join(&scene).unwrap();
-        let what = format!("seed {seed}, timed {timed}, round {round}");
+        let what = format!("seed {seed}, has_times {has_times}, round {round}");
         assert_eq!(seen(&joined.outcomes), naive(&predictions, &labels), "{what}");
         let view = outcomes::newest(&scene.ledger()).unwrap().unwrap();
         assert_eq!(seen(&view), seen(&joined.outcomes), "{what}");
@@ -223,7 +232,7 @@ fn history(seed: u64, timed: bool) {
             let own = |p: &&Prediction| p.key == *key && time.is_none_or(|time| p.at <= time);
             !predictions.iter().any(|p| own(&p))
         });
-        if timed {
+        if has_times {
             assert_eq!(joined.outcomes.labels.unknown, unknown.count() as u64, "{what}");
         } else {
             assert_eq!(joined.outcomes.labels.doubled, doubled, "{what}");

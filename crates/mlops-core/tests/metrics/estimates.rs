@@ -123,11 +123,11 @@ fn fitted(training: &Rows) -> impl Fn(&Rows) -> Vec<f64> {
     }
     let scaler = Scaler::fit(&blocks, &[true; FEATURES], 1).unwrap();
     let model = LogisticRegression { threads: 1, ..LogisticRegression::default() };
-    let fit = model.fit(&blocks, &scaler).unwrap();
+    let line = model.fit(&blocks, &scaler).unwrap();
     move |rows| {
         let log_odds = |features: &[f64; FEATURES]| {
-            let scaled = (0..FEATURES).map(|j| (features[j] - scaler.mean[j]) / scaler.scale[j]);
-            fit.intercept + scaled.zip(&fit.coefficients).map(|(x, c)| x * c).sum::<f64>()
+            let terms = (0..FEATURES).map(|j| (features[j] - scaler.mean[j]) / scaler.scale[j]);
+            line.intercept + terms.zip(&line.coefficients).map(|(x, c)| x * c).sum::<f64>()
         };
         rows.features.iter().map(|row| 1.0 / (1.0 + (-log_odds(row)).exp())).collect()
     }

@@ -29,7 +29,7 @@ struct Bar {
 }
 
 impl Distributions<'_> {
-    fn title(&self) -> String {
+    fn title(self) -> String {
         format!(
             "{}: {}",
             self.column.column,
@@ -37,14 +37,14 @@ impl Distributions<'_> {
         )
     }
 
-    fn totals(&self) -> [u64; 2] {
+    fn totals(self) -> [u64; 2] {
         let of = |counts: fn(&mlops_core::drift::Cell) -> u64| {
             self.column.cells.iter().map(counts).sum()
         };
         [of(|cell| cell.reference), of(|cell| cell.new)]
     }
 
-    fn bars(&self) -> Vec<Bar> {
+    fn bars(self) -> Vec<Bar> {
         let totals = self.totals();
         let share = |n: u64, all: u64| n as f64 / all.max(1) as f64;
         let cells = &self.column.cells;

@@ -90,21 +90,21 @@ impl Period {
     }
 }
 
-impl Trend<'_> {
-    fn title(&self) -> String {
+impl<'a> Trend<'a> {
+    fn title(self) -> String {
         let metric = self.performance.metric.words();
         let mut letters = metric.chars();
         let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
         format!("{first}{} over time", letters.as_str())
     }
 
-    fn points(&self) -> Vec<(i64, &Point)> {
+    fn points(self) -> Vec<(i64, &'a Point)> {
         let finite = self.performance.points.iter().filter(|point| point.value.is_finite());
         finite.filter_map(|point| Some((seconds(&point.at)?, point))).collect()
     }
 
     /// From the first to the last score or decision, with some room on both sides.
-    fn period(&self, points: &[(i64, &Point)]) -> Option<Period> {
+    fn period(self, points: &[(i64, &Point)]) -> Option<Period> {
         let decided = self.performance.decisions.items.iter().filter_map(|d| seconds(&d.at));
         let changed = self.performance.releases.iter().filter_map(|r| seconds(&r.at));
         let times = || points.iter().map(|(at, _)| *at);
@@ -163,9 +163,9 @@ impl Chart for Trend<'_> {
         frame.name_above(canvas, self.performance.metric.words())?;
         scale::grid(canvas, &frame, &up)?;
         let place = |at: i64, value: f64| frame.at(period.share(at), up.share(value));
-        self.dates(canvas, &frame, period)?;
+        Self::dates(canvas, &frame, period)?;
         self.changes(canvas, &frame, period)?;
-        self.held_out(canvas, &points, period, &frame, &up)?;
+        Self::held_out(canvas, &points, period, &frame, &up)?;
         // Where intervals would cover each other, the table has them.
         let crowded = points.len() as f64 * 6.0 > frame.width;
         for basis in [Basis::Challenger, Basis::Estimated, Basis::NewRows, Basis::Realised] {
@@ -207,7 +207,6 @@ impl Chart for Trend<'_> {
 impl Trend<'_> {
     /// Draws the times below the axis, each where the one before leaves room.
     fn dates<B: DrawingBackend>(
-        &self,
         canvas: &mut Canvas<B>,
         frame: &Frame,
         period: Period,
@@ -245,7 +244,7 @@ impl Trend<'_> {
 
     /// Draws a line where another release went live.
     fn changes<B: DrawingBackend>(
-        &self,
+        self,
         canvas: &mut Canvas<B>,
         frame: &Frame,
         period: Period,
@@ -266,7 +265,6 @@ impl Trend<'_> {
 
     /// Draws the scores of releases on held-out rows, each from when it went live to the next.
     fn held_out<B: DrawingBackend>(
-        &self,
         canvas: &mut Canvas<B>,
         points: &[(i64, &Point)],
         period: Period,
@@ -294,7 +292,7 @@ impl Trend<'_> {
 
     /// Marks decisions under the axis: filled where the live release changed, hollow where it stayed.
     fn decisions<B: DrawingBackend>(
-        &self,
+        self,
         canvas: &mut Canvas<B>,
         frame: &Frame,
         period: Period,

@@ -44,6 +44,9 @@ pub(crate) fn probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
+/// Room for a number beside a bar, on the side that has some.
+const ROOM: f64 = 52.0;
+
 impl Waterfall<'_> {
     /// Whether all numbers are there.
     fn is_whole(&self) -> bool {
@@ -107,10 +110,7 @@ impl Chart for Waterfall<'_> {
         let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
         let high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let span = (high - low).max(1e-9);
-        // Numbers stand beside the bars, on the side that has room.
-        const NUMBER: f64 = 52.0;
-        let place =
-            |value: f64| left + NUMBER + (value - low) / span * (right - left - 2.0 * NUMBER);
+        let place = |value: f64| left + ROOM + (value - low) / span * (right - left - 2.0 * ROOM);
         let bottom = TOP + self.rows() as f64 * ROW;
         let from = place(self.reference);
         canvas.dashed((from, TOP), (from, bottom - ROW * 0.5), 1.0, theme::AXIS)?;
@@ -126,9 +126,9 @@ impl Chart for Waterfall<'_> {
         };
         anchor(canvas, 0, "reference row", self.reference)?;
         let rest = format!("{} other columns", format::count(self.other_columns as u64));
-        let named = self.steps.iter().map(|step| (step.label.as_str(), step.value));
+        let steps = self.steps.iter().map(|step| (step.label.as_str(), step.value));
         let rest = others.map(|value| (rest.as_str(), value));
-        for (row, (name, value)) in named.chain(rest).enumerate() {
+        for (row, (name, value)) in steps.chain(rest).enumerate() {
             let y = TOP + (row as f64 + 1.5) * ROW;
             canvas.text_within(names, y, names - theme::MARGIN, name, label.align(Align::Right))?;
             let (a, b) = (place(ends[row]), place(ends[row + 1]));

@@ -37,7 +37,11 @@ pub(crate) async fn quarantined(call: Call) -> Result<Response, Problem> {
             quarantine::inspect(&app.context, &filter).map_err(trouble)?;
         let (page, total) = (visit.page(), groups.len() as u64);
         let before = usize::try_from((page - 1).saturating_mul(PAGE_SIZE)).unwrap_or(usize::MAX);
-        let items = groups.into_iter().skip(before).take(PAGE_SIZE as usize).collect();
+        let items = groups
+            .into_iter()
+            .skip(before)
+            .take(usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX))
+            .collect();
         Ok(Quarantined { rows, gone, groups: Paged { items, page, size: PAGE_SIZE, total } })
     })
     .await

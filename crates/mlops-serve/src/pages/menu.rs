@@ -38,10 +38,10 @@ pub(super) const MENU: &[Group] = &[
 
 /// The page of the navigation to which `path` belongs: the page itself, or one below it.
 pub(super) fn place_of(path: &str) -> Option<&'static str> {
-    let pages = MENU.iter().flat_map(|group| group.pages);
+    let mut pages = MENU.iter().flat_map(|group| group.pages);
     let above = |page: &&(&'static str, &'static str)| {
         let rest = path.strip_prefix(page.0);
         rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && page.0 != "/"))
     };
-    pages.map(|page| page).find(above).map(|(path, _)| *path)
+    pages.find(above).map(|(path, _)| *path)
 }

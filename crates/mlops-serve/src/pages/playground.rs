@@ -28,6 +28,7 @@ use crate::body;
 use crate::call::Call;
 use crate::columns::Slot;
 use crate::live::Loaded;
+use crate::predict::reading::Decimal;
 use crate::predict::rows::{Notes, Rows, Wants};
 use crate::predict::with_table;
 use crate::problem::Problem;
@@ -182,7 +183,7 @@ impl Page {
                     reasons: Reasons::of(&loaded.model, reasons, table, value),
                 });
             };
-            let cells = &loaded.readings.get(Default::default()).cells;
+            let cells = &loaded.readings.get(Decimal::default()).cells;
             let mut rows =
                 Rows::new((loaded, cells), table, &mut notes, Wants::Features, &mut take);
             for (place, field) in fields.iter().enumerate() {

@@ -164,21 +164,18 @@ impl Shown {
             note: None,
         };
         let other;
-        let model: &Model = match loaded.filter(|loaded| loaded.id == line.release) {
-            Some(loaded) => &loaded.model,
-            None => match app.context.store().verify(&line.release) {
-                Ok(release) => {
-                    other = release.model;
-                    &other
-                }
-                Err(_) => {
-                    shown.note = Some(format!(
-                        "The release {} that answered is not here any more, so that the reasons cannot be computed.",
-                        line.release
-                    ));
-                    return shown;
-                }
-            },
+        let model: &Model = if let Some(loaded) = loaded.filter(|l| l.id == line.release) {
+            &loaded.model
+        } else {
+            let Ok(release) = app.context.store().verify(&line.release) else {
+                shown.note = Some(format!(
+                    "The release {} that answered is not here any more, so that the reasons cannot be computed.",
+                    line.release
+                ));
+                return shown;
+            };
+            other = release.model;
+            &other
         };
         let mut row = Table::new(&model.schema);
         if line.push_to(&model.schema, &mut row) {

@@ -2,6 +2,8 @@
 //!
 //! Not for names and texts of others: see [`super::parts::label`].
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use mlops_core::evaluation::metrics::Interval;
 use mlops_core::text;
@@ -60,7 +62,7 @@ pub(crate) fn minutes(rfc3339: &str) -> String {
 
 /// A duration in seconds: `0.35 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn seconds(seconds: f64) -> String {
-    let whole = if seconds.is_finite() && seconds > 0.0 { seconds as u64 } else { 0 };
+    let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
     match whole {
         0..10 => format!("{seconds:.2} s"),
         10..60 => format!("{whole} s"),

@@ -139,6 +139,10 @@ enum Step {
     File(json::FileName, Arc<Loaded>, RequestId, Body),
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and a box would cost every request an allocation"
+)]
 enum Outcome {
     Predicted(Predicted),
     File(json::FileName),

@@ -34,7 +34,6 @@ fn look(url: &str, paths: &[String]) {
     let (tools, browser) = match tools() {
         Ok(found) => found,
         Err(reason) => {
-            println!("ignored: {reason}");
             if let Some(notes) = std::env::var_os("MLOPS_NOT_RUN") {
                 let mut notes = std::fs::OpenOptions::new().append(true).open(notes).unwrap();
                 writeln!(notes, "the pages in a browser: {reason}").unwrap();
@@ -76,7 +75,7 @@ fn pages_are_accessible_in_light_and_dark_on_desks_and_phones() {
         });
         lines.collect::<String>()
     };
-    let broken = with_more(1, 9).lines().nth(1).unwrap().replacen(",", &format!(",{long}"), 1);
+    let broken = with_more(1, 9).lines().nth(1).unwrap().replacen(',', &format!(",{long}"), 1);
     scene.file("in/a.csv", with_more(300, 1) + &broken + "\n");
     scene.file("in/<script>alert(2)</script>.csv", "nothing;here\n1;2\n");
     scene.file("test/test.csv", with_more(200, 2));

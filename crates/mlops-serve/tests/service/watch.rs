@@ -174,7 +174,7 @@ fn a_past_prediction_is_found_by_each_of_its_ids_with_its_reasons() {
     service.ask("POST", "/prediction", &own, row.to_string().as_bytes()).ends_with(200);
     let told = service.post("/prediction?explain=3", &row).ends_with(200).json();
     let by = |id: &str| {
-        let id: String = id.bytes().map(|b| format!("%{b:02x}")).collect();
+        let id = id.bytes().fold(String::new(), |done, b| format!("{done}%{b:02x}"));
         format!("/predictions?id={id}")
     };
     // The log is written by a thread of its own.

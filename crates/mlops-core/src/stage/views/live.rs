@@ -71,9 +71,9 @@ pub fn live(context: &Context, ledger: Option<&Ledger>) -> Result<Option<LiveRel
         (Some(ledger), Some(deployment)) => ledger.decision(Some(&deployment.run_id))?,
         _ => None,
     };
-    let decision: Option<Decision> =
+    let decided: Option<Decision> =
         decision.and_then(|record| serde_json::from_str(&record.decision).ok());
-    let gate = decision.as_ref().and_then(|decision| decision.gate.as_ref());
+    let gate = decided.as_ref().and_then(|decision| decision.gate.as_ref());
     let score: Option<Score> = parse(&releases.folder(&id).join(SCORE)).ok();
     let score = score.map(|score| {
         let e = &score.evaluation;
@@ -95,7 +95,7 @@ pub fn live(context: &Context, ledger: Option<&Ledger>) -> Result<Option<LiveRel
         step: deployment.as_ref().map(|d| d.step),
         run_id: deployment.as_ref().map(|d| d.run_id.clone()),
         reasons: gate.map(|gate| gate.reasons.sentences()).unwrap_or_default(),
-        decided: decision.is_some(),
+        decided: decided.is_some(),
         dataset: deployment.as_ref().map(|d| d.dataset),
         reason: deployment.map(|d| d.reason),
         score,
