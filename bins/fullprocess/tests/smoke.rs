@@ -39,7 +39,13 @@ fn drifted() -> Scene {
 fn state(scene: &Scene) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for (inside, bytes) in scene.files() {
-        let told = ["out/logs", "out/decisions", "model/diagnostics.json", "model/report.html"];
+        let told = [
+            "out/logs",
+            "out/decisions",
+            "model/diagnostics.json",
+            "model/report.html",
+            "model/report.pdf",
+        ];
         if !told.iter().any(|t| inside.starts_with(t)) {
             files.insert(inside, bytes);
         }

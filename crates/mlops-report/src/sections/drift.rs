@@ -12,10 +12,11 @@ use crate::report::{Judged, Report};
 /// The section.
 pub(super) fn section(report: &Report) -> Vec<Block> {
     let Some(judged) = &report.judged else {
-        return vec![paragraph(
-            "No new rows have been compared with the training rows yet: `fullprocess` does that when \
-             data arrive.",
-        )];
+        return vec![paragraph(line![
+            "No new rows have been compared with the training rows yet: ",
+            Span::Code("fullprocess".to_owned()),
+            " does that when data arrive.",
+        ])];
     };
     let mut blocks = vec![paragraph(told(judged))];
     blocks.extend(judged.drift.iter().flat_map(of_model));

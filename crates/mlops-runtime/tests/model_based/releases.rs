@@ -143,7 +143,8 @@ fn reports_are_of(world: &World, live: &str) -> Held {
         format!("diagnostics are of {}, {live} is live", diagnostics["release"])
     })?;
     let page = fs::read_to_string(world.root.join("model/report.html"));
-    ensure(page.is_ok_and(|page| page.contains(live)), || format!("the page is not of {live}"))
+    let title = format!("live release {live}</title>");
+    ensure(page.is_ok_and(|page| page.contains(&title)), || format!("the page is not of {live}"))
 }
 
 /// Retention keeps the last releases that were live.
