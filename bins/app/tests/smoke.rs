@@ -274,7 +274,7 @@ fn systemd_is_told_of_readiness_life_and_end() {
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(std::time::Duration::from_mins(1))).unwrap();
     let mut command = APP.command(scene.root(), &["--port", "0"]);
-    let started = start(command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000"));
+    let started = start(command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000"));
     let next = || {
         let mut text = [0; 500];
         let n = socket.recv(&mut text).unwrap();
@@ -287,7 +287,8 @@ fn systemd_is_told_of_readiness_life_and_end() {
         assert_eq!(next(), "WATCHDOG=1");
     }
     let pid = started.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    // A socket holds ten notices: they are read while the signal is sent.
+    let mut kill = Command::new("kill").args(["-TERM", &pid]).spawn().unwrap();
     let last = loop {
         let text = next();
         if text != "WATCHDOG=1" {
@@ -295,6 +296,7 @@ fn systemd_is_told_of_readiness_life_and_end() {
         }
     };
     assert!(last.starts_with("STOPPING=1\n"), "{last}");
+    assert!(kill.wait().unwrap().success());
     let output = started.child.wait_with_output().unwrap();
     assert!(output.status.success());
 }

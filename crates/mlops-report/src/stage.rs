@@ -152,16 +152,25 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
     })
 }
 
+/// With memory for no more pictures than these, the PDF is made after them instead of beside them, in the memory that
+/// they took.
+const ROOMY: usize = 3;
+
 /// Draws everything, then writes it; the page last, since it stands for the whole.
 fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
     let folder = &context.config.output_model;
-    let at_once = context.config.limits.at_once(pictures::BYTES_EACH);
-    let document = sections::document(report);
-    let (pictures, pdf) = both(
-        || pictures::within(report, at_once),
-        || pdf::of(&document, &report.tool_version, &pictures::drawings(report)?),
-    );
-    let (pictures, pdf) = (pictures?, pdf?);
+    let limits = &context.config.limits;
+    let at_once = limits.at_once(pictures::BYTES_EACH);
+    let drawn = || pictures::within(report, at_once);
+    let told = || -> Result<_> {
+        let document = sections::document(report);
+        let pdf = pdf::of(&document, &report.tool_version, &pictures::drawings(report)?)?;
+        Ok((document, pdf))
+    };
+    let is_roomy = limits.memory / 4 > ROOMY * pictures::BYTES_EACH;
+    let (pictures, told) = if is_roomy { both(drawn, told) } else { (drawn(), told()) };
+    let pictures = pictures?;
+    let (document, pdf) = told?;
     let page = html::page(&document, &pictures);
     let mut drawn: Vec<(String, &[u8])> = Vec::new();
     for Picture { name, svg, png, .. } in &pictures {

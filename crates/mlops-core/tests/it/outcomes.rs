@@ -464,7 +464,8 @@ fn labelled_predictions_are_trained_on_once_and_corrected() {
     // The log is cut, as an erasure does: what was passed on is not passed on again.
     let log = std::fs::read_dir(scene.path("log")).unwrap().next().unwrap().unwrap().path();
     let text = std::fs::read_to_string(&log).unwrap();
-    let without: String = text.split_inclusive('\n').filter(|line| !line.contains("c2")).collect();
+    let without: String =
+        text.split_inclusive('\n').filter(|line| !line.contains("\"c2\"")).collect();
     std::fs::write(&log, without).unwrap();
     let joined = join(&scene).unwrap();
     assert_eq!((joined.training_rows, joined.outcomes.log.predictions), (0, 2));

@@ -167,9 +167,10 @@ pub(super) fn command_for(kind: FindingKind) -> Option<&'static str> {
     })
 }
 
-/// The text with a capital letter.
+/// The text with a capital letter, unless it begins with a name, such as that of a file.
 fn capitalised(mut text: String) -> String {
-    if let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
+    let is_word = text.split(' ').next().is_some_and(|w| w.bytes().all(|b| b.is_ascii_lowercase()));
+    if is_word && let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
         text.replace_range(..1, &first);
     }
     text
