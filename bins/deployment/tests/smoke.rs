@@ -92,7 +92,7 @@ fn a_reason_is_words_and_a_rollback_renews_the_report() {
     assert!(refused.stderr.contains("was rolled back"), "{refused:#?}");
     assert!(before == scene.files());
     assert_eq!(release(&["--json", "--again"]), second);
-    assert!(page().contains(&second));
+    assert!(is_about(&second));
 }
 
 #[test]

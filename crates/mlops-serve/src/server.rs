@@ -113,13 +113,17 @@ pub fn run(context: &Context, options: Options) -> Result<Served> {
         let (stop, reload) = (signals::stop()?, signals::reload()?);
         let server = Server::bind(context, options).await?;
         server.reload_on(reload);
-        server.keep_telling(Manager::of_environment());
+        let manager = server.keep_telling(Manager::of_environment());
         let stop = tokio::sync::Mutex::new(stop);
         // The first time and the second.
         let told = async || {
             let _ = stop.lock().await.recv().await;
         };
-        server.serve_until(told(), told()).await
+        let first = async {
+            told().await;
+            manager.stopping();
+        };
+        server.serve_until(first, told()).await
     });
     // Work that outlived its request must not outlive the service.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -227,23 +231,21 @@ impl Server {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Tells `manager` that the service is ready, that it is alive, and when it stops.
-    fn keep_telling(&self, manager: Manager) {
+    /// Tells the manager that the service is ready, and from time to time that it is alive.
+    fn keep_telling(&self, manager: Manager) -> Arc<Manager> {
         manager.ready(&self.url());
-        let mut stopping = self.app.stopping.subscribe();
-        tokio::spawn(async move {
-            // Without a watchdog only the end is told.
-            let period = manager.period().unwrap_or(Duration::MAX);
-            while tokio::time::timeout(period, stopping.wait_for(|over| *over)).await.is_err() {
-                manager.alive();
-            }
-            manager.stopping();
-            // A drain may take longer than the watchdog's patience.
-            while manager.period().is_some() {
-                manager.alive();
-                tokio::time::sleep(period).await;
-            }
-        });
+        let manager = Arc::new(manager);
+        if let Some(period) = manager.period() {
+            let manager = Arc::clone(&manager);
+            // Also during a drain, which may take longer than the watchdog's patience.
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(period).await;
+                    manager.alive();
+                }
+            });
+        }
+        manager
     }
 
     /// Reloads configuration and tokens whenever `told` receives a signal.

@@ -204,6 +204,8 @@ fn told_to_stop_it_answers_what_was_asked_and_takes_nothing_new() {
     service.stop();
     eventually(|| std::net::TcpStream::connect(service.address).is_err());
     assert!(idle.closed());
+    // So that its connection knows it, too.
+    std::thread::sleep(Duration::from_millis(200));
     asked.raw(&BODY[10..]);
     let answer = asked.answer(false).unwrap().ends_with(200);
     assert_eq!(answer.header("connection"), "close");
