@@ -158,6 +158,7 @@ fn predicts(scaler: Scaler, fitted: Fitted, rows: &[(Vec<f64>, bool)]) {
         missing_values: Vec::new(),
         numbers: NumberFormat::default(),
         date_pattern: None,
+        window: None,
         encoder: Encoder {
             missing: MissingPolicy::Median,
             numeric: numeric.collect(),
