@@ -112,6 +112,10 @@ enum Action {
 }
 
 #[derive(clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a form that may be asked for beside the others"
+)]
 #[command(group = clap::ArgGroup::new("forms").required(true).multiple(true))]
 struct Export {
     /// The release; the beginning of its name is enough [default: the live one]

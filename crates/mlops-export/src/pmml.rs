@@ -201,14 +201,11 @@ impl Document<'_> {
 
 /// `expression`, or what a missing value adds: without that, a missing result.
 fn or_missing(field: &str, missing: Option<f64>, expression: &str) -> String {
-    let is_missing = apply("isMissing", &[field]);
-    match missing {
-        Some(add) => apply("if", &[&is_missing, &constant(add), expression]),
-        None => {
-            let there = apply("isNotMissing", &[field]);
-            apply("if", &[&there, expression])
-        }
+    let is_there = apply("isNotMissing", &[field]);
+    if let Some(add) = missing {
+        return apply("if", &[&is_there, expression, &constant(add)]);
     }
+    apply("if", &[&is_there, expression])
 }
 
 fn apply(function: &str, arguments: &[&str]) -> String {

@@ -155,7 +155,7 @@ pub fn select(formula: &Formula, dialect: Dialect, table: &str, release: &str) -
     let plain = |text: &str| text.replace(['\n', '\r'], " ");
     let _ = writeln!(
         sql,
-        "-- Release {}: probability of {} for each row of a table, in the dialect of {}.\n-- Columns have \
+        "-- Release {}: probability of the label {} for each row of a table, in the dialect of {}.\n-- Columns have \
          values as in a data set (cleaned); a probability above {} is predicted positive.",
         plain(release),
         plain(&dialect.literal(&formula.labels[0])),
@@ -350,17 +350,19 @@ fn curve(dialect: Dialect, knots: &[f64], j: usize, x: &str) -> String {
     let unit = |value: f64| (value - first) / (last - first);
     let (knot, before) = (unit(knots[j - 1]), unit(*before));
     let u = format!("(({x} - {}) / {})", number(*first), number(last - first));
-    let (k, b, one, zero) = (number(knot), number(before), number(1.0), number(0.0));
-    let cube = |v: String| format!("({v} * {v} * {v})");
-    let beyond = format!("{} * ({} * {u} - {k} - {b} - {one})", number(before - knot), number(3.0));
+    let (from, to) = (number(knot), number(before));
+    let (one, zero) = (number(1.0), number(0.0));
+    let cube = |side: String| format!("({side} * {side} * {side})");
+    let beyond =
+        format!("{} * ({} * {u} - {from} - {to} - {one})", number(before - knot), number(3.0));
     let within = format!(
-        "{} / {} - CASE WHEN {u} > {b} THEN {} / {} ELSE {zero} END",
-        cube(format!("({u} - {k})")),
+        "{} / {} - CASE WHEN {u} > {to} THEN {} / {} ELSE {zero} END",
+        cube(format!("({u} - {from})")),
         number(1.0 - knot),
-        cube(format!("({u} - {b})")),
+        cube(format!("({u} - {to})")),
         number(1.0 - before),
     );
     format!(
-        "(CASE WHEN {u} <= {k} THEN {zero} WHEN {u} >= {one} THEN {beyond} WHEN {u} > {k} THEN {within} END)"
+        "(CASE WHEN {u} <= {from} THEN {zero} WHEN {u} >= {one} THEN {beyond} WHEN {u} > {from} THEN {within} END)"
     )
 }

@@ -125,7 +125,7 @@ impl Builder {
         let inputs = inputs.iter().map(|input| (*input).to_owned()).collect();
         let node = node(operator, inputs, String::new());
         let (output, domain) = (outputs.to_vec(), CLASSIC.to_owned());
-        self.graph.node.push(Node { attribute, output, domain, ..node });
+        self.graph.node.push(Node { output, attribute, domain, ..node });
         outputs
     }
 

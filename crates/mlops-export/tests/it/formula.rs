@@ -8,7 +8,7 @@ use mlops_testkit::Scene;
 
 use crate::scenes::{KINDS, deployed, probabilities, rows};
 
-fn options<'a>(forms: &'a [Form]) -> Options<'a> {
+fn options(forms: &[Form]) -> Options<'_> {
     Options { release: None, forms, table: "clients", to: None }
 }
 

@@ -6,8 +6,8 @@ use std::process::Command;
 use mlops_core::model::Model;
 use mlops_export::sql::Dialect;
 use mlops_export::{Form, Options};
-use mlops_testkit::Scene;
 use mlops_testkit::postgres::Postgres;
+use mlops_testkit::{Scene, not_run, variable};
 
 use crate::scenes::{self, KINDS, deployed};
 
@@ -28,19 +28,19 @@ fn read_by(reader: &str, kinds: &[&str], form: Form) {
         let rows = scenes::rows(&model, 500, 29);
         // Floats cannot tell one second since 1970 from the next.
         scene.file("rows.json", scenes::told(&model, &rows, 1e-3).to_string());
-        let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let python = variable("PYTHON").unwrap_or_else(|| "python3".to_owned());
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/readers.py");
         let rows = scene.path("rows.json").display().to_string();
         let told = Command::new(python).args([script, &folder, &rows, reader]).output();
         let Ok(told) = told else {
-            println!("ignored: no Python");
+            not_run("no Python");
             return;
         };
         let (out, err) =
             (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
         assert!(told.status.success(), "{kind}: {out}{err}");
         if let Some(name) = out.trim().strip_prefix("missing: ") {
-            println!("ignored: no {name}");
+            not_run(&format!("no {name}"));
             return;
         }
         println!("{kind}: {}", out.trim());
