@@ -337,9 +337,7 @@ impl Reported {
 
 impl fmt::Display for Reported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subject = self.subject.split_at_checked(1);
-        let (first, rest) = subject.unwrap_or(("", &self.subject));
-        writeln!(f, "{}{rest}: {}", first.to_uppercase(), self.headline)?;
+        writeln!(f, "{}: {}", text::capitalised(&self.subject), self.headline)?;
         let pictures: Vec<_> = self.files.iter().filter_map(|n| n.strip_suffix(".png")).collect();
         writeln!(f, "Written to {}:", self.folder)?;
         writeln!(f, "  {PAGE}, {PDF}")?;
