@@ -75,7 +75,7 @@ fn in_bands(
     for top in (0..height).step_by(band) {
         raster.clear(top);
         paint(&mut raster)?;
-        let rows = BAND.min(height - top);
+        let rows = band.min(height - top);
         let shown = raster.pixels.get(..rows * width).unwrap_or_default();
         stream.write_all(shown.as_flattened()).map_err(written)?;
     }
