@@ -45,6 +45,7 @@ const CRATES: &[&str] = &[
     "mlops-report",
     "mlops-runtime",
     "mlops-serve",
+    "mlops-setup",
     "mlops-sources",
 ];
 

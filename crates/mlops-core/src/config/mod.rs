@@ -28,6 +28,7 @@ mod schema;
 mod section;
 mod service;
 mod shapes;
+mod shown;
 pub mod sources;
 mod training;
 mod unattended;
@@ -65,6 +66,7 @@ pub use service::{
     Counted, PredictionLog, ProxyHeader, RateLimit, Service, Tls, address, is_root_path,
 };
 pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
+pub use shown::{Origin, Setting};
 pub use sources::Source;
 pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
@@ -191,6 +193,23 @@ pub enum GateMode {
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::parse(&Self::text_at(path)?, path)
+    }
+
+    /// Checks `text` as if it were the content of the file `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let map = Self::object(text, path)?;
+        let problems = Problems::default();
+        let config = Self::read(map, path, &problems);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Error::config(path.display().to_string(), problems.found()))
+        }
+    }
+
+    /// The content of the file at `path`.
+    fn text_at(path: &Path) -> Result<String> {
         let bytes = crate::platform::files::read(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::config(
                 path.display().to_string(),
@@ -202,25 +221,20 @@ impl Config {
             ),
             _ => Error::config(path.display().to_string(), vec![format!("cannot read it: {e}")]),
         })?;
-        let text = String::from_utf8(bytes).map_err(|_| {
+        String::from_utf8(bytes).map_err(|_| {
             let problem = "it is not UTF-8: save it as UTF-8".to_owned();
             Error::config(path.display().to_string(), vec![problem])
-        })?;
-        Self::parse(&text, path)
+        })
     }
 
-    /// Checks `text` as if it were the content of the file `path`.
-    pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let place = path.display().to_string();
+    /// The object that `text` is, the content of the file `path`.
+    fn object(text: &str, path: &Path) -> Result<Map<String, Value>> {
+        let wrong = |problem| Error::config(path.display().to_string(), vec![problem]);
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let value = document::parse(text).map_err(|wrong| Error::config(&place, vec![wrong]))?;
-        let Value::Object(map) = value else {
-            return Err(Error::config(&place, vec!["the file must be an object { … }".to_owned()]));
-        };
-
-        let problems = Problems::default();
-        let config = Self::read(map, path, &problems);
-        if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems.found())) }
+        match document::parse(text).map_err(wrong)? {
+            Value::Object(map) => Ok(map),
+            _ => Err(wrong("the file must be an object { … }".to_owned())),
+        }
     }
 
     /// Reads all keys, and notes what is wrong with them.
