@@ -193,7 +193,11 @@ fn labels(context: &Context, column: &Column, reading: &Ingestion, checked: &mut
         known += others.remove(0).1;
     }
     let name = column.name.clone();
-    if !others.is_empty() {
+    // A few are quarantined. Without a negative label nothing says which of them are few.
+    let odd: usize = others.iter().map(|(_, rows)| rows).sum();
+    let share = odd as f64 / column.codes.len().max(1) as f64;
+    let many = schema.negative_label().is_none() || share > reading.max_rejected_share;
+    if !others.is_empty() && many {
         let texts = others.into_iter().map(|(text, _)| text).take(text::MOST_NAMES).collect();
         checked.problems.push(Problem::Labels(name, texts));
     } else if known > 0 && (positives == 0 || positives == known) {

@@ -132,7 +132,7 @@ for name in ("start", "findings", "releases", "decisions", "runs", "ingestions",
 assert call("start")["live"]["release"] == version and call("release", release=version)["live"] is True
 assert call("compare", a=version, b=version)["scores"] == []
 assert call("run", run=call("runs")["items"][0]["run_id"])["steps"]
-assert isinstance(call("explainedDecision", 404, run="none"), m.Problem)
+assert isinstance(call("decision", 404, run="none"), m.Problem)
 # A browser's own forms, and a picture, of which the generator knows nothing.
 used |= {"logIn", "logOut", "icon"}
 # Other pages are for people and their browsers.

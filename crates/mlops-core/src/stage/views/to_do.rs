@@ -135,7 +135,7 @@ fn recorded(ledger: &Ledger) -> Result<Vec<ToDo>> {
     let to_do = lasting.map(|one| ToDo {
         kind: one.kind.as_str(),
         attention: one.severity.into(),
-        text: capitalised(one.text),
+        text: text::capitalised(&one.text),
         since: Some(one.first_seen),
         command: command_for(one.kind).map(str::to_owned),
         page: Some(format!("/runs/{}", one.last_run)),
@@ -165,15 +165,6 @@ pub(super) fn command_for(kind: FindingKind) -> Option<&'static str> {
         K::ErasedPeople | K::RunFailed => "fullprocess",
         _ => return None,
     })
-}
-
-/// The text with a capital letter, unless it begins with a name, such as that of a file.
-fn capitalised(mut text: String) -> String {
-    let is_word = text.split(' ').next().is_some_and(|w| w.bytes().all(|b| b.is_ascii_lowercase()));
-    if is_word && let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
-        text.replace_range(..1, &first);
-    }
-    text
 }
 
 /// Whether the step is a run of all others.
@@ -208,7 +199,7 @@ fn of_concern(decision: &Decision, concern: &Concern) -> ToDo {
         Concern::TableBehind { .. } => ("table_behind", "ingestion"),
         Concern::WaitsForApproval { .. } => ("waits_for_approval", "deployment pending"),
     };
-    let text = capitalised(concern.to_string());
+    let text = text::capitalised(&concern.to_string());
     ToDo {
         kind,
         attention: Attention::Person,
