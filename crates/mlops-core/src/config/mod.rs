@@ -210,21 +210,16 @@ impl Config {
 
     /// The content of the file at `path`.
     fn text_at(path: &Path) -> Result<String> {
+        let wrong = |problem| Error::config(path.display().to_string(), vec![problem]);
         let bytes = crate::platform::files::read(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::config(
-                path.display().to_string(),
-                vec![
-                    "there is no such file: run from the project's folder, or name one with \
-                     --config or MLOPS_CONFIG"
-                        .to_owned(),
-                ],
+            std::io::ErrorKind::NotFound => wrong(
+                "there is no such file: run from the project's folder, or name one with --config or \
+                 MLOPS_CONFIG"
+                    .to_owned(),
             ),
-            _ => Error::config(path.display().to_string(), vec![format!("cannot read it: {e}")]),
+            _ => wrong(format!("cannot read it: {e}")),
         })?;
-        String::from_utf8(bytes).map_err(|_| {
-            let problem = "it is not UTF-8: save it as UTF-8".to_owned();
-            Error::config(path.display().to_string(), vec![problem])
-        })
+        String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8: save it as UTF-8".to_owned()))
     }
 
     /// The object that `text` is, the content of the file `path`.
