@@ -182,7 +182,7 @@ fn labels(context: &Context, column: &Column, reading: &Ingestion, checked: &mut
         }
         match spelt.known_as(text) {
             Some(label) if label == schema.positive_label() => {
-                (positives, known) = (positives + rows, known + rows)
+                (positives, known) = (positives + rows, known + rows);
             }
             Some(_) => known += rows,
             None => others.push((text.clone(), *rows)),

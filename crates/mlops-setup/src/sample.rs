@@ -188,7 +188,7 @@ impl Sample {
                     continue;
                 }
                 self.rows += 1;
-                if (self.rows - 1) % self.every != 0 {
+                if !(self.rows - 1).is_multiple_of(self.every) {
                     continue;
                 }
                 let texts =
