@@ -13,7 +13,7 @@ use mlops_sources::Everywhere;
 /// model. Run again, it changes nothing unless there is new data
 #[derive(Parser)]
 #[command(
-    version,
+    version = mlops_runtime::VERSION,
     after_help = "Examples:\n  first_run --config config.json\n  first_run --check    what would keep a run \
                   from ending well"
 )]
@@ -35,7 +35,7 @@ struct Arguments {
     show: bool,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments { common, accept, check, show } = Arguments::parse();
     let common = common.reaching(Everywhere::new());
     if check {
