@@ -37,7 +37,7 @@ const THEIRS: &str = "finaldata.csv";
 /// Records what scripts ingested into the output folder.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let mut report = adopt(context, workspace)?;
-    super::ingest::deliver(context, workspace, &mut report)?;
+    report.has_delivered(super::deliver::run(context, workspace)?);
     Ok(report)
 }
 

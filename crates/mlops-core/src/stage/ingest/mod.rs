@@ -74,22 +74,9 @@ pub fn run(
     options: Options,
 ) -> Result<Ingested> {
     let mut report = ingest(context, workspace, folder, options)?;
-    deliver(context, workspace, &mut report)?;
+    report.has_delivered(super::deliver::run(context, workspace)?);
     report.bound();
     Ok(report)
-}
-
-/// Brings into the table of "output.table" what it lacks, and reports it.
-pub(super) fn deliver(
-    context: &Context,
-    workspace: &mut Workspace,
-    report: &mut Ingested,
-) -> Result<()> {
-    let delivered = super::deliver::run(context, workspace)?;
-    report.delivered = delivered.versions;
-    report.behind = delivered.behind;
-    report.warnings.extend(delivered.warnings);
-    Ok(())
 }
 
 fn ingest(
