@@ -541,7 +541,7 @@ fn data_sets_that_are_parquet_files_give_the_same_table() {
 #[test]
 fn the_data_set_of_earlier_scripts_is_delivered_too() {
     let mut world = World::new(None, "replace");
-    world.scene.file("out/finaldata.csv", &format!("{HEADER}{}", sample_rows(20, 1)));
+    world.scene.file("out/finaldata.csv", format!("{HEADER}{}", sample_rows(20, 1)));
     let adopted = |world: &World| world.scene.step(Step::AdoptData, adopt::run).unwrap();
     // A database that cannot be written delays the table alone, and adopting again brings it.
     let (table, mut wrong) = (world.table.clone(), world.table.clone());
