@@ -11,7 +11,7 @@ use mlops_sources::Everywhere;
 /// Ingests, trains, scores, deploys, diagnoses and reports: from a folder of files to a live
 /// model. Run again, it changes nothing unless there is new data
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  first_run --config config.json")]
+#[command(version = mlops_runtime::VERSION, after_help = "Example:\n  first_run --config config.json")]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
@@ -21,7 +21,7 @@ struct Arguments {
     accept: bool,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments { common, accept } = Arguments::parse();
     first_run::start(&common.reaching(Everywhere::new()), accept)
 }

@@ -56,6 +56,12 @@ pub use environment::{secret, user};
 pub use unattended::run_unattended;
 pub use watchdog::Watchdog;
 
+/// What `--version` says: the version and, in a build for others (`make dist`), the commit.
+pub const VERSION: &str = match option_env!("MLOPS_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Runs one stage as the step `step`: the whole life of an attended binary.
 pub fn run<R: Report>(
     step: Step,
