@@ -1,5 +1,5 @@
 //! Columns that give the label away: one that alone ranks the training rows almost perfectly, or whose
-//! gaps do.
+//! gaps do, or a date that lies after the time of its row.
 //!
 //! Such a column is often filled in after the outcome is known, so that the model does well on every
 //! test and fails in use. It may also just be a very good column: a person must tell. Not for reading
@@ -25,10 +25,15 @@ pub struct Leak {
     pub column: String,
     /// What gives the label away.
     pub sign: Sign,
-    /// Area under the ROC curve of this sign alone, in the direction that fits: 0.99 to 1.
-    pub roc_auc: f64,
+    /// Area under the ROC curve of this sign alone, in the direction that fits: 0.99 to 1; `None` for a
+    /// date, which is judged by its place in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roc_auc: Option<f64>,
     /// The number of training rows that were looked at.
     pub rows: u64,
+    /// In how many of them the date lies after the time of the row; `None` for other signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<u64>,
 }
 
 /// What gives a label away.
@@ -41,6 +46,8 @@ pub enum Sign {
     Categories,
     /// Whether a value is missing.
     Gaps,
+    /// A date after the time of the row, `holdout.time`.
+    LaterDates,
 }
 
 impl Leak {
@@ -131,7 +138,13 @@ fn gaps(labels: &[bool], there: usize, kept: &[bool]) -> Option<f64> {
 
 fn found(column: &str, sign: Sign, area: Option<f64>, rows: usize) -> Option<Leak> {
     let roc_auc = area.filter(|area| *area >= GIVES_AWAY)?;
-    Some(Leak { column: column.to_owned(), sign, roc_auc, rows: rows as u64 })
+    Some(Leak {
+        column: column.to_owned(),
+        sign,
+        roc_auc: Some(roc_auc),
+        rows: rows as u64,
+        later: None,
+    })
 }
 
 impl fmt::Display for Leak {
@@ -139,7 +152,7 @@ impl fmt::Display for Leak {
         let name = text::name(&self.column);
         let rows = text::plural(self.rows, "training row");
         // Not rounded up to 1.
-        let area = (self.roc_auc * 1e4).floor() / 1e4;
+        let area = (self.roc_auc.unwrap_or(f64::NAN) * 1e4).floor() / 1e4;
         match self.sign {
             Sign::Numbers | Sign::Categories => write!(
                 f,
@@ -150,6 +163,16 @@ impl fmt::Display for Leak {
                 "\"{name}\" may give the label away: whether it is missing alone has a ROC AUC of \
                  {area:.4} on {rows}"
             )?,
+            Sign::LaterDates => {
+                let later = self.later.unwrap_or(0);
+                let share = (1e3 * later as f64 / self.rows.max(1) as f64).floor() / 10.0;
+                write!(
+                    f,
+                    "\"{name}\" may give the label away: it is a date after \"holdout.time\" in {} of \
+                     {rows} that have both ({share:.1} %)",
+                    text::count(later)
+                )?;
+            }
         }
         f.write_str(
             "; if its values are only known after the outcome, take the column out of \"schema\", since \
@@ -175,7 +198,7 @@ mod tests {
             let values: Vec<f64> = (0..300).map(|i| value(i, sign)).collect();
             let leak = Leak::of_numbers("x", &labels, &values).unwrap();
             assert_eq!((leak.sign, leak.rows), (Sign::Numbers, 300));
-            assert!((leak.roc_auc - 1.0).abs() < 1e-15);
+            assert!((leak.roc_auc.unwrap() - 1.0).abs() < 1e-15);
         }
         // One pair in a hundred is enough to fall short of 0.99 or not.
         let area = |wrong: usize| {
@@ -183,7 +206,7 @@ mod tests {
             let values: Vec<f64> = (0..200)
                 .map(|i| if (100..100 + wrong).contains(&i) { -1.0 } else { i as f64 })
                 .collect();
-            Leak::of_numbers("x", &labels, &values).map(|leak| leak.roc_auc)
+            Leak::of_numbers("x", &labels, &values).and_then(|leak| leak.roc_auc)
         };
         assert!(area(1).is_some_and(|area| (area - 0.99).abs() < 1e-12));
         assert_eq!(area(2), None);
@@ -227,8 +250,7 @@ mod tests {
 
     #[test]
     fn an_area_is_never_rounded_up_to_one() {
-        let leak =
-            Leak { column: "x".to_owned(), sign: Sign::Numbers, roc_auc: 0.999_99, rows: 9_000 };
+        let leak = found("x", Sign::Numbers, Some(0.999_99), 9_000).unwrap();
         assert!(
             leak.to_string().contains("ROC AUC of 0.9999 on 9,000 training rows; if"),
             "{leak}"

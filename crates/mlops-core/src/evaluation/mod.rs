@@ -1,7 +1,7 @@
 //! How good predictions are, and which rows they are tested on.
 //!
 //! [`metrics`] scores predictions with intervals, [`slices`] those of parts of the rows, [`gate`]
-//! compares challenger and champion, [`leak`] finds columns that give the label away,
+//! compares challenger and champion, [`leak`] and [`later_dates`] find columns that give the label away,
 //! [`split`], [`entity`] and [`moment`] decide which rows are held out of training, [`folds`] how the
 //! others are divided for cross-validation, and [`cutoff`] chooses a threshold from its predictions.
 //! [`estimate`] has the scores to expect of rows without labels yet ([`answered`]), or the [`refusal`] to tell.
@@ -13,6 +13,7 @@ pub mod entity;
 pub mod estimate;
 pub mod folds;
 pub mod gate;
+pub mod later_dates;
 pub mod leak;
 pub mod metrics;
 pub mod moment;

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::config::choices::MissingPolicy;
 use crate::csv::reader::RowReader;
 use crate::evaluation::folds::{FoldKeys, FoldRows, NOT_NEWEST};
+use crate::evaluation::later_dates::{DatedRows, LaterDates};
 use crate::evaluation::leak::Leak;
 use crate::evaluation::window::WindowChoice;
 use crate::ids::DatasetVersion;
@@ -232,6 +233,8 @@ struct ReadRows {
     rows: TrainingRows,
     golden_rows: Table,
     fold_rows: FoldRows,
+    /// Columns of dates after the time of their rows.
+    later_dates: Vec<Leak>,
     /// The number of rows left out as test rows, and of those that are not in the window.
     left_out: (u64, u64),
 }
@@ -253,11 +256,13 @@ fn read(
         RowReader::labelled(schema, &options).on_threads(config.limits.threads).without_hashes();
     // Rows to leave out by position or number are found one batch after the other.
     let ordered = !in_order.is_empty() || part.newest.is_some();
-    if ordered || !held.is_empty() || keys.is_some() {
+    let dated = DatedRows::of(&config.holdout, schema);
+    if ordered || !held.is_empty() || keys.is_some() || dated.is_some() {
         reader = reader.with_ids();
     }
     let newest = part.newest.as_ref();
-    let taking = Taking { held, missing: training.missing, keys: keys.as_ref(), newest };
+    let (missing, dated) = (training.missing, dated.as_ref());
+    let taking = Taking { held, missing, keys: keys.as_ref(), newest, dated };
 
     // Half of the memory is for the rows; buffers and counters need far less than the rest.
     let mut rows = TrainingRows::new(schema, training).shaped(&config.shapes).within(
@@ -267,6 +272,7 @@ fn read(
     );
     let mut golden_rows = Table::new(schema);
     let mut fold_rows = FoldRows::default();
+    let mut later_dates = LaterDates::default();
     let (mut held_out, mut outside) = (0, 0);
     let reading = reader.each(
         path,
@@ -289,6 +295,7 @@ fn read(
                 std::mem::swap(&mut golden_rows, &mut made.first);
             }
             fold_rows.append(&mut made.fold_rows);
+            later_dates.append(&made.later_dates);
             rows.push(&mut made.batch)
         },
     );
@@ -299,7 +306,8 @@ fn read(
     if held_out + outside == reading.rows_read {
         return Err(nothing_left(dataset, part, held_out, 0));
     }
-    Ok(ReadRows { rows, golden_rows, fold_rows, left_out: (held_out, outside) })
+    let later_dates = dated.map_or_else(Vec::new, |dated| dated.leaks(&later_dates));
+    Ok(ReadRows { rows, golden_rows, fold_rows, later_dates, left_out: (held_out, outside) })
 }
 
 /// Reads the rows, learns their encoding, chooses what is to be chosen, and fits.
@@ -313,7 +321,7 @@ fn fit(
     let config = &context.config;
     let mut training = config.training;
     let test_files = left_out.0.digests.clone();
-    let ReadRows { rows, golden_rows, fold_rows, left_out } =
+    let ReadRows { rows, golden_rows, fold_rows, later_dates, left_out } =
         read(context, dataset, &schema, left_out, part)?;
     let (held_out, outside) = left_out;
     let encoder = rows.encoder(config.limits.threads)?;
@@ -356,7 +364,8 @@ fn fit(
     let mut fitted = estimator.fit(blocks, &scaler)?;
     let check = estimator.cross_check(blocks, &scaler, &fitted)?;
     let covariance = estimator.covariance(blocks, &scaler, &fitted)?;
-    let leaks = rows.leaks()?;
+    let mut leaks = rows.leaks()?;
+    leaks.extend(later_dates);
     tuned.prior_shift = estimator.prior_shift(blocks);
     fitted.intercept += tuned.prior_shift;
     let constants = rows.constants().into_iter().map(str::to_owned).collect();
@@ -416,6 +425,8 @@ struct Parsed {
     rows: Table,
     /// What the folds must know of its training rows.
     fold_rows: FoldRows,
+    /// The dates of its training rows beside their time.
+    later_dates: LaterDates,
 }
 
 /// Which rows of a batch are taken, and how.
@@ -427,6 +438,8 @@ struct Taking<'a> {
     keys: Option<&'a FoldKeys>,
     /// The rows on which windows are compared.
     newest: Option<&'a RowRanges>,
+    /// The dates to compare with the time of their rows, if there are any.
+    dated: Option<&'a DatedRows>,
 }
 
 impl Parsed {
@@ -451,7 +464,14 @@ impl Parsed {
             let place = |place: &u64| if newest.has(*place) { *place } else { NOT_NEWEST };
             rows.newest = places.iter().map(place).collect();
         }
+        let mut days = taking.dated.map(|dated| dated.days(table));
         let out = taking.held.leave_out(table);
+        if let Some(days) = days.as_mut().filter(|_| !out.is_empty()) {
+            let mut out = out.iter();
+            days.retain(|_| out.next() != Some(&true));
+        }
+        let compared = taking.dated.zip(days).map(|(dated, days)| dated.compare(table, &days));
+        self.later_dates = compared.unwrap_or_default();
         self.held_out = (all - table.len()) as u64;
         self.first = table.first_rows(golden::ROWS);
         let complete = self.batch.fill(table, taking.missing);

@@ -482,5 +482,60 @@ fn a_sample_of_many_rows_finds_what_gives_the_label_away() {
     let leaks = scene.train().unwrap().card.leaks;
     assert_eq!(leaks.len(), 1, "{leaks:?}");
     assert_eq!((leaks[0].column.as_str(), leaks[0].rows), ("x", 65_536));
-    assert!(leaks[0].roc_auc > 0.999 && leaks[0].roc_auc < 1.0, "{leaks:?}");
+    assert!(leaks[0].roc_auc.is_some_and(|area| area > 0.999 && area < 1.0), "{leaks:?}");
+}
+
+/// With dates after the time of their rows; the time is a feature or an id column.
+fn dated(
+    time: &str,
+    offset: impl Fn(&mut Random, usize) -> i64,
+) -> mlops_core::stage::train::Trained {
+    let (ids, dates) = match time {
+        "applied" => (json!(["who"]), json!(["applied", "ended"])),
+        _ => (json!(["who", "seen"]), json!(["ended"])),
+    };
+    let scene = Scene::with(&json!({"schema": {"id": ids, "numeric": ["age"], "date": dates,
+        "target": "left"}, "holdout": {"time": time, "group": []}}));
+    let mut random = Random(5);
+    let mut text = format!("who,{time},age,ended,left\n");
+    let spell = |day: i64| mlops_core::table::date::spell(19_000.0 + day as f64);
+    for i in 0..600 {
+        let at = random.below(300);
+        let day = i64::try_from(at).unwrap();
+        let ended = day + offset(&mut random, at);
+        let (age, left) = (random.below(60), u8::from(random.one_in(3)));
+        text += &format!("w{i},{},{age},{},{left}\n", spell(day), spell(ended));
+    }
+    scene.file("in/a.csv", text);
+    scene.ingest().unwrap();
+    scene.train().unwrap()
+}
+
+#[test]
+fn dates_after_the_time_of_their_rows_are_told_of() {
+    for time in ["applied", "seen"] {
+        let trained = dated(time, |random, _| i64::from(!random.one_in(30)) * 9);
+        let [leak] = &trained.card.leaks[..] else { panic!("{:?}", trained.card.leaks) };
+        assert_eq!((leak.column.as_str(), leak.sign, leak.rows), ("ended", Sign::LaterDates, 600));
+        let later = leak.later.unwrap();
+        assert!((540..600).contains(&later), "{later}");
+        let note = trained.notes.iter().find(|note| note.contains("\"ended\"")).unwrap();
+        let share = format!("in {later} of 600 training rows that have both (");
+        assert!(note.contains(&share) && note.contains("take the column out"), "{note}");
+    }
+}
+
+#[test]
+fn dates_of_the_same_day_or_before_or_shuffled_are_no_finding() {
+    for time in ["applied", "seen"] {
+        for trained in [
+            dated(time, |_, _| 0),
+            dated(time, |random, _| -i64::try_from(random.below(400)).unwrap()),
+            dated(time, |random, at| {
+                i64::try_from(random.below(300)).unwrap() - i64::try_from(at).unwrap()
+            }),
+        ] {
+            assert!(trained.card.leaks.is_empty(), "{:?}", trained.card.leaks);
+        }
+    }
 }
