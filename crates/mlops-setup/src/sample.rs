@@ -1,7 +1,7 @@
 //! A sample of the rows of one or more files, by column: all rows of small ones, every so many-th row of
 //! large ones. Memory is bounded.
 //!
-//! Not for what the cells mean: see [`crate::column`].
+//! Not for what the cells mean: see `check`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
