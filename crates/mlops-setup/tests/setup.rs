@@ -2,6 +2,9 @@
 //! command line: see `first_run`.
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+#![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
