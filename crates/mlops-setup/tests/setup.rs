@@ -4,8 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-#![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
