@@ -126,6 +126,14 @@ pub fn after<T>(context: &Context, workspace: &mut Workspace, done: T) -> Renewe
     Renewed::of(context, workspace, done, None)
 }
 
+/// Renews diagnostics and reports on what is live, for a service that goes on whatever comes of it.
+pub fn now(context: &Context, workspace: &mut Workspace) -> Result<()> {
+    if context.store().live()?.is_none() {
+        return Ok(());
+    }
+    run(context, workspace, None, None).map(drop)
+}
+
 impl<T> Renewed<T> {
     fn of(context: &Context, workspace: &mut Workspace, done: T, release: Option<Release>) -> Self {
         let (reporting, stale) = match run(context, workspace, release, None) {
