@@ -58,6 +58,17 @@ pub fn were(n: u64) -> &'static str {
     if n == 1 { "was" } else { "were" }
 }
 
+/// The text with a capital letter, unless it begins with a name, such as that of a file.
+pub fn capitalised(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or("").trim_end_matches([',', ';', ':']);
+    match text.split_at_checked(1) {
+        Some((letter, rest)) if first.bytes().all(|b| b.is_ascii_lowercase()) => {
+            letter.to_ascii_uppercase() + rest
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// A length of time in the largest unit that is not coarse: `90 minutes`, `36 hours`, `3 days`.
 pub fn span(seconds: u64) -> String {
     match seconds {
@@ -334,6 +345,15 @@ fn aligned(rows: &[Vec<String>], to_the_left: impl Fn(usize) -> bool) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_begin_with_a_capital_and_names_stay_as_they_are() {
+        assert_eq!(capitalised("candidate, not deployed"), "Candidate, not deployed");
+        assert_eq!(capitalised("live release r-2"), "Live release r-2");
+        for kept in ["", ",", "a.csv is gone", "r-2 was refused", "F1", "étage", "Übung"] {
+            assert_eq!(capitalised(kept), kept);
+        }
+    }
 
     #[test]
     fn numbers_are_short_and_aligned() {

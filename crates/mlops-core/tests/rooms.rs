@@ -40,6 +40,7 @@ const CRATES: &[&str] = &[
     "mlops-core",
     "mlops-compare",
     "mlops-client",
+    "mlops-export",
     "mlops-formats",
     "mlops-odcs",
     "mlops-report",

@@ -37,6 +37,7 @@ const OWNERS: &[(&str, &str)] = &[
          crates/mlops-sources/src/destination/postgres.rs crates/mlops-sources/src/tls.rs",
     ),
     ("serde_norway", "crates/mlops-odcs/src/yaml.rs"),
+    ("prost", "crates/mlops-export/src/onnx/"),
     ("println!", "crates/mlops-runtime/src/console.rs"),
 ];
 

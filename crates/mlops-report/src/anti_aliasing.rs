@@ -7,9 +7,11 @@
 /// Lines sampled per row of pixels.
 const LINES: u8 = 4;
 
-/// The coverage of all shapes added so far.
+/// The coverage of all shapes added so far, within a band of rows.
 pub(crate) struct Coverage {
     width: usize,
+    /// The first row of the band.
+    top: usize,
     /// One byte per pixel, 255 for full coverage.
     cells: Vec<u8>,
     /// For each row the range of pixels that may not be 0.
@@ -22,7 +24,7 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    /// An empty canvas.
+    /// An empty band of `height` rows, which begins at the top of the canvas.
     pub(crate) fn new(width: usize, height: usize) -> Self {
         // Filled with ones first: fresh zeros share one page until they are written, so that
         // reading a cell first would map each page twice and cost an interrupt on all processors.
@@ -30,6 +32,7 @@ impl Coverage {
         std::hint::black_box(&mut cells).fill(0);
         Self {
             width,
+            top: 0,
             cells,
             touched: vec![(usize::MAX, 0); height],
             steps: vec![0.0; width + 2],
@@ -38,11 +41,17 @@ impl Coverage {
         }
     }
 
+    /// Moves the band, which must be empty, to begin at row `top`.
+    pub(crate) fn move_to(&mut self, top: usize) {
+        self.top = top;
+    }
+
     /// Adds a polygon; edges alternate between inside and outside.
     pub(crate) fn add(&mut self, corners: &[(f64, f64)]) {
         let low = corners.iter().map(|c| c.1).fold(f64::INFINITY, f64::min);
         let high = corners.iter().map(|c| c.1).fold(f64::NEG_INFINITY, f64::max);
-        for row in whole(low)..whole(high.ceil()).min(self.touched.len()) {
+        let bottom = self.top + self.touched.len();
+        for row in whole(low).max(self.top)..whole(high.ceil()).min(bottom) {
             self.edges.clear();
             for line in 0..LINES {
                 let middle = row as f64 + (f64::from(line) + 0.5) / f64::from(LINES);
@@ -56,7 +65,7 @@ impl Coverage {
                     }
                 }
             }
-            self.settle(row);
+            self.settle(row - self.top);
         }
     }
 
@@ -73,7 +82,7 @@ impl Coverage {
         self.crossings.sort_unstable_by(f64::total_cmp);
     }
 
-    /// Sums the steps of a row, from edge to edge.
+    /// Sums the steps of a row of the band, from edge to edge.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     fn settle(&mut self, row: usize) {
         self.edges.sort_unstable();
@@ -95,8 +104,8 @@ impl Coverage {
         *touched = (touched.0.min(from), touched.1.max((last + 1).min(self.width)));
     }
 
-    /// Passes each partly covered row (its number, its first pixel, its pixels) and clears
-    /// everything.
+    /// Passes each partly covered row (its number in the band, its first pixel, its pixels) and
+    /// clears everything.
     pub(crate) fn drain(&mut self, mut visit: impl FnMut(usize, usize, &[u8])) {
         for (row, touched) in self.touched.iter_mut().enumerate() {
             let (from, to) = std::mem::replace(touched, (usize::MAX, 0));

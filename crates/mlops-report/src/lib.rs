@@ -12,6 +12,7 @@
 //! | [`pictures`](mod@pictures) | all pictures of a report |
 //! | [`picture`] | renders a chart as SVG text or PNG bytes |
 //! | [`format`](mod@format) | numbers for people |
+//! | [`palette`] | the colours of pages as a style sheet |
 //! | [`theme`] | colours and sizes, for light and dark mode |
 //! | [`font`] | the typeface: measuring and eliding text |
 //!
@@ -29,6 +30,7 @@ mod escape;
 pub mod font;
 pub mod format;
 pub mod html;
+pub mod palette;
 pub mod pdf;
 pub mod picture;
 pub mod pictures;

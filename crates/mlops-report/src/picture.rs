@@ -8,8 +8,7 @@ use plotters::prelude::{DrawingBackend, SVGBackend};
 use crate::canvas::{Align, Canvas, Text, failed};
 use crate::drawing::Drawing;
 use crate::escape::escape;
-use crate::raster::Raster;
-use crate::{font, theme};
+use crate::{font, raster, theme};
 
 /// Something that can be drawn.
 pub trait Chart {
@@ -76,9 +75,8 @@ fn one_line_texts(body: &str) -> String {
 
 /// Renders the chart as a PNG file, with three pixels per design unit.
 pub fn png(chart: &impl Chart) -> Result<Vec<u8>> {
-    let mut raster = Raster::new(device_size(chart, theme::WIDTH), theme::SCALE / theme::PIXELS);
-    chart.paint(&mut Canvas::new(&mut raster)?)?;
-    raster.into_png()
+    let size = device_size(chart, theme::WIDTH);
+    raster::png(size, theme::SCALE / theme::PIXELS, |band| chart.paint(&mut Canvas::new(band)?))
 }
 
 /// Keeps the chart as shapes.

@@ -38,8 +38,9 @@ pub(crate) struct Drawn {
     pub(crate) drawing: Drawing,
 }
 
-/// How many bytes drawing one picture takes, at most: three for each pixel, and one for what covers it.
-pub(crate) const BYTES_EACH: usize = 12 << 20;
+/// How many bytes drawing one picture takes, at most: a band of its pixels, both files, and what the allocator keeps for
+/// the thread that draws.
+pub(crate) const BYTES_EACH: usize = 10 << 20;
 
 /// All pictures of `report`, as SVG and PNG.
 pub fn pictures(report: &Report) -> Result<Vec<Picture>> {

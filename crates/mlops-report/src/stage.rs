@@ -152,9 +152,8 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
     })
 }
 
-/// With memory for no more pictures than these, the PDF is made after them instead of beside them, in the memory that
-/// they took.
-const ROOMY: usize = 3;
+/// With less memory the PDF is made after the pictures instead of beside them, in the memory that they took.
+const ROOMY: usize = 144 << 20;
 
 /// Draws everything, then writes it; the page last, since it stands for the whole.
 fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
@@ -167,7 +166,7 @@ fn write(context: &Context, report: &Report) -> Result<Vec<String>> {
         let pdf = pdf::of(&document, &report.tool_version, &pictures::drawings(report)?)?;
         Ok((document, pdf))
     };
-    let is_roomy = limits.memory / 4 > ROOMY * pictures::BYTES_EACH;
+    let is_roomy = limits.memory > ROOMY;
     let (pictures, told) = if is_roomy { both(drawn, told) } else { (drawn(), told()) };
     let pictures = pictures?;
     let (document, pdf) = told?;
@@ -337,9 +336,7 @@ impl Reported {
 
 impl fmt::Display for Reported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subject = self.subject.split_at_checked(1);
-        let (first, rest) = subject.unwrap_or(("", &self.subject));
-        writeln!(f, "{}{rest}: {}", first.to_uppercase(), self.headline)?;
+        writeln!(f, "{}: {}", text::capitalised(&self.subject), self.headline)?;
         let pictures: Vec<_> = self.files.iter().filter_map(|n| n.strip_suffix(".png")).collect();
         writeln!(f, "Written to {}:", self.folder)?;
         writeln!(f, "  {PAGE}, {PDF}")?;

@@ -1,8 +1,8 @@
 //! Colours and sizes of all pictures, for light and dark mode.
 //!
 //! The hues are those of Okabe and Ito, which people with any common kind of colour blindness can
-//! tell apart. Not for the page around the pictures: its style sheet is in `html::style`, which
-//! takes its colours from here.
+//! tell apart. Not for the page around the pictures: its style sheet is in `html::style`, its
+//! colours are in `palette`.
 //!
 //! A picture is always drawn in the light colours. The HTML page swaps each one for its dark
 //! counterpart by matching the attribute (`[fill="#0072B2"]`), so every light colour here must be
@@ -20,7 +20,8 @@ pub struct Ink {
     pub dark: Rgb,
 }
 
-const fn ink(light: u32, dark: u32) -> Ink {
+/// A colour for both.
+pub(crate) const fn ink(light: u32, dark: u32) -> Ink {
     Ink { light: rgb(light), dark: rgb(dark) }
 }
 
@@ -111,22 +112,25 @@ pub const TICK_SIZE: f64 = 11.0;
 pub const MARGIN: f64 = 14.0;
 
 #[cfg(test)]
+fn luminance((r, g, b): Rgb) -> f64 {
+    let linear = |c: u8| {
+        let c = f64::from(c) / 255.0;
+        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+}
+
+/// The contrast of two colours by WCAG, from 1 to 21.
+#[cfg(test)]
+pub(crate) fn contrast(a: Rgb, b: Rgb) -> f64 {
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
-
-    fn luminance((r, g, b): Rgb) -> f64 {
-        let linear = |c: u8| {
-            let c = f64::from(c) / 255.0;
-            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
-        };
-        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
-    }
-
-    fn contrast(a: Rgb, b: Rgb) -> f64 {
-        let (a, b) = (luminance(a), luminance(b));
-        (a.max(b) + 0.05) / (a.min(b) + 0.05)
-    }
 
     #[test]
     fn every_light_colour_has_one_meaning() {

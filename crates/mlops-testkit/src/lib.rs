@@ -18,6 +18,7 @@ pub mod binary;
 pub mod conformance;
 pub mod fault;
 pub mod folder;
+pub mod lacking;
 pub mod place;
 pub mod postgres;
 pub mod proxy;
@@ -28,6 +29,7 @@ pub mod soak;
 
 pub use fault::{Dead, Fault};
 pub use folder::{Entry, Folder, Snapshot, folder};
+pub use lacking::not_run;
 pub use place::Memory;
 pub use random::Random;
 pub use scene::{HEADER, Scene, sample_rows};

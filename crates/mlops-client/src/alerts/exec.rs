@@ -1,7 +1,7 @@
-//! A program that reads a message as JSON from its standard input.
+//! Delivers an alert to a program, as JSON on its standard input.
 //!
-//! It is started as it is named, without a shell, in a process group of its own and in the folder of the
-//! configuration. Its standard error is ours. Not for what it does with the message.
+//! The program is started without a shell, in a process group of its own and in the folder of the configuration. It
+//! inherits our standard error. Not for what the program does with the alert.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;

@@ -1,7 +1,7 @@
-//! Brings messages to sinks: programs, webhooks and mail. Each try is bounded, and what a sink is reached by is in
-//! no log and no error.
+//! Delivers alerts to sinks: programs, webhooks and mail. Each attempt has a time limit, and the address or password
+//! of a sink appears in no log and no error.
 //!
-//! Not for which messages there are, nor for when they are tried again: see `mlops_core::stage::alert`.
+//! Not for which alerts there are, nor for when delivery is tried again: see `mlops_core::stage::alert`.
 
 mod exec;
 mod smtp;

@@ -1,4 +1,4 @@
-//! A message as a mail.
+//! Delivers an alert as a mail.
 //!
 //! The only file that uses lettre. Not for what the mail says: see [`Message::words`].
 

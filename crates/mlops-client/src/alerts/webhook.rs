@@ -1,4 +1,4 @@
-//! A message as a POST to an address, in the form that its receiver expects.
+//! Delivers an alert as a POST to an address, in the form that its receiver expects.
 //!
 //! Not for pings of runs: see [`crate::ping`].
 

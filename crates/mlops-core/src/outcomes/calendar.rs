@@ -1,6 +1,6 @@
-//! Spans of time for which scores are given: days, weeks from Monday on, calendar months, in UTC.
+//! Windows of time for which scores are computed: days, weeks from Monday on, and calendar months, all in UTC.
 //!
-//! Not for which of them is chosen: see [`super::store`].
+//! Not for choosing between them: see [`super::store`].
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate};
 

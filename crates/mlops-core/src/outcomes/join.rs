@@ -1,4 +1,4 @@
-//! Which label a prediction has.
+//! Finds the label of a prediction among the labels of its key.
 //!
 //! Not for where labels are kept: see [`super::store`].
 

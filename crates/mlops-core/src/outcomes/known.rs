@@ -1,4 +1,4 @@
-//! The labels that are known of logged predictions, by their place in the log.
+//! The known labels of logged predictions, looked up by the place of the prediction in the log.
 //!
 //! Not for scores: see [`super::windows`].
 

@@ -1,10 +1,10 @@
-//! Predictions joined with labels that came later, and the scores that follow: how good the live
-//! model is on what it was really asked.
+//! Joins predictions with labels that arrived later, and computes the realised scores: how good the
+//! live model is on the rows that it was really asked to predict.
 //!
-//! The rule of the join: a label belongs to the predictions of its key. One with a time belongs to
-//! those that were made until then; of several the one with the latest time wins, and of equal
-//! times the one that was read last. So neither the order in which files come nor that in which
-//! predictions and labels come matters.
+//! The rule of the join: a label belongs to the predictions with its key. A label with a time belongs
+//! to those made up to that time. Of several labels the one with the latest time wins, and at equal
+//! times the one that was read last. The result therefore depends neither on the order of the files
+//! nor on whether predictions or labels arrive first.
 //!
 //! Not for reading the log: see [`crate::prediction_log`]; not for the files of labels and the order
 //! of writes: see `stage::outcomes`.

@@ -1,7 +1,7 @@
-//! Which predictions with labels were passed on to be trained on, and which are to be.
+//! Which labelled predictions were added to the training data already, and which are still to be added.
 //!
-//! `written` of a prediction is twice the number of its file, plus 1 for the positive label; -1 if its
-//! features are lost. Not for the files: see `stage::labelled`.
+//! The column `written` of a prediction is twice the number of the file that it went into, plus 1 for the
+//! positive label; it is -1 if the features of the prediction are lost. Not for the files: see `stage::labelled`.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The tables of the store, and how it is opened.
 //!
-//! It can be made again from the log and the files of labels, but for predictions whose log files are
-//! gone. Not for what is in it: see [`super::store`].
+//! The store can be rebuilt from the log and the files of labels, except for predictions whose log
+//! files are gone. Not for its content: see [`super::store`].
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,9 +1,10 @@
-//! The store of predictions and labels: a SQLite file beside the ledger, which learns only what is
-//! new.
+//! The store of predictions and labels: a SQLite file beside the ledger, to which each run adds only
+//! what is new.
 //!
-//! Rows come between [`Store::begin`] and [`Store::commit`], with the place up to which their file
-//! was read, so that a kill neither loses nor doubles one. It holds ids, times and probabilities; the
-//! features stay in the log, at the place that it knows. Not for scores: see `windows`.
+//! Rows are added between [`Store::begin`] and [`Store::commit`], together with the place up to which
+//! their file was read, so that a kill neither loses nor doubles a row. The store holds ids, times and
+//! probabilities; features stay in the log, and the store keeps the place where they are. Not for
+//! scores: see `windows`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The scores of windows of time, computed where something changed since they were computed last.
+//! The scores of windows of time; only windows with new predictions or labels are computed again.
 //!
 //! Rows come from the database in the order of their probabilities, one by one, so that memory does
 //! not grow with their number. Not for what scores are: see [`super::figures`].

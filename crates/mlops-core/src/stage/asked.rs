@@ -1,9 +1,9 @@
-//! What is asked of the live release, by the log of predictions: window by window the scores to expect until
-//! labels come, and whether the rows still are distributed like the reference.
+//! The rows that the live release was asked to predict, from the log of predictions: for each window of time the
+//! scores to expect until labels arrive, and whether the rows still have the distribution of the reference.
 //!
-//! If the log has features, each column is compared with the training rows; else only the probabilities are, with
-//! those of the test rows. Both by the tests of data drift. Not for scores with labels; not for deciding: nothing
-//! here gates.
+//! If the log holds features, every column is compared with the training rows. Otherwise only the predicted
+//! probabilities are compared, with those of the test rows. Both use the tests of data drift. Not for scores with
+//! labels (see `stage::outcomes`), and not for deciding: nothing here stops or starts a promotion.
 
 use std::collections::BTreeMap;
 use std::path::Path;

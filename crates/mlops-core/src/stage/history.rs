@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::ids::{DatasetVersion, ReleaseId, ReleasePrefix, RunId, Step};
-use crate::ledger::{Action, Intent, Ledger};
+use crate::ledger::{Action, Deployment, Intent, Ledger};
 use crate::release::Pointer;
 use crate::run::context::{Context, Report};
 use crate::text;
@@ -55,6 +55,31 @@ pub struct Entry {
     pub rolled_back: bool,
 }
 
+impl Entry {
+    /// The period that began with `deployment` and ended when another release went live.
+    pub(crate) fn of(
+        ledger: &Ledger,
+        deployment: Deployment,
+        until: Option<String>,
+        live: bool,
+    ) -> Result<Self> {
+        Ok(Self {
+            live,
+            removed: ledger.release_removed(&deployment.release)?,
+            rolled_back: ledger.was_rolled_back(&deployment.release)?.is_some(),
+            until,
+            from: deployment.recorded,
+            release: deployment.release,
+            action: deployment.action,
+            f1: deployment.f1,
+            dataset: deployment.dataset,
+            run_id: deployment.run_id,
+            step: deployment.step,
+            reason: deployment.reason,
+        })
+    }
+}
+
 impl Report for History {
     fn changed(&self) -> bool {
         false
@@ -70,23 +95,10 @@ pub fn run(context: &Context) -> Result<History> {
     let pointer = context.store().pointer()?;
     let mut until = None;
     for deployment in ledger.deployments()?.into_iter().rev() {
-        let removed = ledger.release_removed(&deployment.release)?;
         let newest = until.is_none();
         let named = matches!(&pointer, Pointer::Release(id) if *id == deployment.release);
-        history.entries.push(Entry {
-            live: newest && named,
-            rolled_back: ledger.was_rolled_back(&deployment.release)?.is_some(),
-            removed,
-            from: deployment.recorded.clone(),
-            until: until.replace(deployment.recorded),
-            release: deployment.release,
-            action: deployment.action,
-            f1: deployment.f1,
-            dataset: deployment.dataset,
-            run_id: deployment.run_id,
-            step: deployment.step,
-            reason: deployment.reason,
-        });
+        let ended = until.replace(deployment.recorded.clone());
+        history.entries.push(Entry::of(&ledger, deployment, ended, newest && named)?);
     }
     let under_way = ledger.intents()?.iter().any(|(_, i)| matches!(i, Intent::Promote(_)));
     let live = history.entries.first().is_none_or(|e| e.live);

@@ -427,13 +427,13 @@ impl fmt::Display for Joined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} new in the log, {} in files of labels",
+            "New: {} in the log, {} in files of labels",
             text::plural(self.new_predictions, "prediction"),
             text::plural(self.new_labels, "row")
         )?;
         if self.training_rows > 0 {
             let rows = text::plural(self.training_rows, "row");
-            writeln!(f, "{rows} with labels passed on to be trained on")?;
+            writeln!(f, "{rows} with labels added to the training data")?;
         }
         write!(f, "{}", self.outcomes)
     }

@@ -1,8 +1,8 @@
-//! What a challenger would have answered for the rows that the live release was asked for, by the features in the log
-//! of predictions.
+//! Replays logged predictions with a challenger: its answers to the rows that the live release was asked to predict,
+//! from the features in the log of predictions.
 //!
-//! For information: it gates nothing. Both are scored on rows whose labels are known by now. Not for the test that
-//! decides: see [`super::decide::contest`].
+//! Both models are scored on those rows whose labels are known by now. For information only; not for the test that
+//! decides on a promotion: see [`super::decide::contest`].
 
 use crate::Result;
 use crate::evaluation::metrics::{PairedCounts, classify};

@@ -7,6 +7,7 @@ use mlops_core::ids::DecisionOutcome;
 use mlops_core::ledger::Action;
 use mlops_core::stage::performance::{Basis, Performance, Point, seconds};
 use mlops_core::table::date::spell;
+use mlops_core::text;
 use plotters::prelude::DrawingBackend;
 
 use crate::axes::{self, Frame, Mark};
@@ -92,10 +93,7 @@ impl Period {
 
 impl<'a> Trend<'a> {
     fn title(self) -> String {
-        let metric = self.performance.metric.words();
-        let mut letters = metric.chars();
-        let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-        format!("{first}{} over time", letters.as_str())
+        format!("{} over time", text::capitalised(self.performance.metric.words()))
     }
 
     fn points(self) -> Vec<(i64, &'a Point)> {

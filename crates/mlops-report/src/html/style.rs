@@ -1,46 +1,13 @@
-//! The style sheet of the page, with the colours of the pictures.
+//! The style sheet of the page, which begins with the colours of [`palette`].
 //!
-//! Pictures are drawn in the light colours; in dark mode each colour is replaced by matching the
-//! attribute that has it. Not for the layout of the pictures.
+//! Not for the layout of the pictures.
 
-use std::fmt::Write;
-
-use crate::theme::{self, Ink, hex};
+use crate::palette;
 
 /// The content of the `<style>` element.
 pub(super) fn sheet() -> String {
-    let named: [(&str, Ink); 6] = [
-        ("paper", theme::PAPER),
-        ("text", theme::TEXT),
-        ("muted", theme::MUTED),
-        ("line", theme::GRID),
-        ("blue", theme::BLUE),
-        ("orange", theme::ORANGE),
-    ];
-    let variables = |pick: fn(Ink) -> theme::Rgb| {
-        named.iter().fold(String::new(), |mut css, (name, ink)| {
-            let _ = write!(css, "--{name}:{};", hex(pick(*ink)));
-            css
-        })
-    };
-    let mut swaps = String::new();
-    for ink in theme::inks() {
-        let (light, dark) = (hex(ink.light), hex(ink.dark));
-        let _ = writeln!(swaps, "figure [fill=\"{light}\"]{{fill:{dark}}}");
-        let _ = writeln!(swaps, "figure [stroke=\"{light}\"]{{stroke:{dark}}}");
-    }
-    format!(
-        ":root{{color-scheme:light dark;{}{LIGHT}}}\n{BASE}\n\
-         @media screen and (prefers-color-scheme:dark){{\n:root{{{}{DARK}}}\n{swaps}}}\n{PRINT}",
-        variables(|ink| ink.light),
-        variables(|ink| ink.dark)
-    )
+    format!("{}{BASE}\n{PRINT}", palette::sheet())
 }
-
-const LIGHT: &str = "--ground:#F3F5F7;--link:#005A8E;--good:#1A7F4B;--poor:#B3261E;\
---serious-bg:#FDECEA;--warning-bg:#FFF4E0;--note-bg:#EDF4FA;--warning:#9A5B00;--band:#9CCBE8;--shade:#00000026;";
-const DARK: &str = "--ground:#0D1117;--link:#7CC4F2;--good:#4CC38A;--poor:#FF8B82;\
---serious-bg:#3A1A1A;--warning-bg:#33260F;--note-bg:#152534;--warning:#F0B050;--band:#2F6C94;--shade:#000000B0;";
 
 const BASE: &str = r"*{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-padding-top:1rem}
@@ -66,12 +33,12 @@ max-width:none}
 section{background:var(--paper);border:1px solid var(--line);border-radius:12px;
 padding:1.5rem 1.6rem;margin:0 0 1.25rem;min-width:0}
 section>:last-child{margin-bottom:0}
-#verdict{border-top:5px solid var(--poor)}
+#verdict{border-top:5px solid var(--bad)}
 #verdict.good{border-top-color:var(--good)}
 #verdict h2{font-size:.85rem;text-transform:uppercase;letter-spacing:.08em;color:var(--muted);
 margin-bottom:.5rem}
 .lead{font-size:clamp(1.12rem,2.6vw,1.4rem);line-height:1.45;max-width:54rem;text-wrap:pretty}
-.alarm{background:var(--serious-bg);border-left:4px solid var(--poor);border-radius:6px;
+.alarm{background:var(--bad-bg);border-left:4px solid var(--bad);border-radius:6px;
 padding:.6rem .9rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(11.5rem,1fr));gap:.8rem;
 margin:1.3rem 0}
@@ -133,11 +100,11 @@ figcaption{color:var(--muted);font-size:.88rem;line-height:1.45;padding:.2rem 1r
 width:calc(50% - .6rem)}}
 .beside p:last-child{margin-bottom:0}
 .findings{list-style:none;margin:0;padding:0;display:grid;gap:.7rem}
-.findings li{border-left:4px solid var(--blue);background:var(--note-bg);border-radius:6px;
+.findings li{border-left:4px solid var(--blue);background:var(--neutral-bg);border-radius:6px;
 padding:.65rem .95rem;min-width:0;display:grid;grid-template-columns:5.8rem 1fr}
 .findings span{min-width:0}
-.findings .serious{border-color:var(--poor);background:var(--serious-bg)}
-.findings .serious strong{color:var(--poor)}
+.findings .serious{border-color:var(--bad);background:var(--bad-bg)}
+.findings .serious strong{color:var(--bad)}
 .findings .warning{border-color:var(--warning);background:var(--warning-bg)}
 .findings .warning strong{color:var(--warning)}
 footer{padding-top:.6rem;padding-bottom:2.5rem;font-size:.9rem}

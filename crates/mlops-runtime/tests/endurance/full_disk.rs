@@ -4,8 +4,6 @@
 //! says so and proves nothing.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -15,19 +13,10 @@ use tempfile::TempDir;
 use crate::soak;
 use crate::world::{Program, State, copy, live, must_be_sound};
 use mlops_testkit::binary::scene::alone;
+use mlops_testkit::not_run;
 
 /// Set for the second process.
 const TASK: &str = "MLOPS_TEST_MOUNTS";
-
-/// Adds a line to the file of what did not run, which `.ci/test` shows.
-#[expect(clippy::print_stderr, reason = "that a test proved nothing must be seen")]
-fn not_run(name: &str, reason: &str) {
-    eprintln!("not run: {name}: {reason}");
-    if let Ok(notes) = std::env::var("MLOPS_NOT_RUN") {
-        let mut notes = fs::File::options().append(true).open(notes).unwrap();
-        writeln!(notes, "{name}: {reason}").unwrap();
-    }
-}
 
 /// Runs the test `name` again where it may mount.
 fn in_a_namespace(name: &str) {
@@ -39,7 +28,7 @@ fn in_a_namespace(name: &str) {
     let _alone = alone();
     let probe = command().args(["mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        return not_run(name, "this system lets nobody mount in a namespace of one's own");
+        return not_run("this system lets nobody mount in a namespace of one's own");
     }
     let output = command()
         .arg(std::env::current_exe().unwrap())

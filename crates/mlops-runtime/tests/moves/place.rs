@@ -4,7 +4,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,6 +11,7 @@ use tempfile::TempDir;
 
 use mlops_testkit::binary::scene::rows;
 use mlops_testkit::binary::{Output, ended};
+use mlops_testkit::not_run;
 
 const CONFIG: &str = r#"{
     "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
@@ -153,18 +153,12 @@ impl Place {
 }
 
 /// Whether `words` can be started here; says so if not, in the file that `.ci/test` shows too.
-#[expect(clippy::print_stderr, reason = "that a test proved nothing must be seen")]
 pub(crate) fn possible(words: &[&str]) -> bool {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
     let possible = command.status().is_ok_and(|status| status.success());
     if !possible {
-        let what = format!("this machine does not allow `{}`", words.join(" "));
-        eprintln!("not run: {what}");
-        if let Ok(notes) = std::env::var("MLOPS_NOT_RUN") {
-            let mut notes = fs::File::options().append(true).open(notes).unwrap();
-            writeln!(notes, "{what}").unwrap();
-        }
+        not_run(&format!("this machine does not allow `{}`", words.join(" ")));
     }
     possible
 }

@@ -11,6 +11,7 @@ use mlops_core::run::decision::Decision;
 use mlops_core::stage::views::decisions::{self, Decisions, Explained};
 
 use super::parts::{Mood, badge, card, command, empty, facts, label, sentence};
+use super::query::encoded;
 use super::table::{numbers, pages, table, texts};
 use super::values::{count, none, score, seconds, time, with_interval};
 use super::view::{View, answer, named, trouble};
@@ -85,7 +86,8 @@ fn row(visit: &Visit, line: &DecisionSummary) -> Vec<Markup> {
     ]
 }
 
-fn outcome(outcome: DecisionOutcome) -> Markup {
+/// How an outcome is shown.
+pub(super) fn outcome(outcome: DecisionOutcome) -> Markup {
     let (mood, word) = match outcome {
         DecisionOutcome::NothingNew => (Mood::Neutral, "nothing new"),
         DecisionOutcome::NoDrift => (Mood::Good, "the live model stays"),
@@ -115,7 +117,11 @@ impl View for Explained {
                 ("Live then", line.release.as_ref().map_or_else(none, |release| {
                     html! { a href=(visit.below("/releases", release.as_str())) { (release) } }
                 })),
+                ("Promoted", promoted(visit, self.decision.as_deref())),
             ]))
+            @if self.decision.as_ref().is_some_and(|decision| decision.data_drift.is_some()) {
+                p { a href={ (visit.link("/drift")) "?run=" (encoded(line.run_id.as_str())) } { "Drift of this decision, column by column" } }
+            }
         };
         let sentences = html! {
             @if self.explanation.is_empty() {
@@ -130,6 +136,14 @@ impl View for Explained {
             (card("explanation", "Explanation", &sentences))
             @if let Some(decision) = &self.decision { (figures(decision)) }
         }
+    }
+}
+
+/// The release that a decision made live.
+fn promoted(visit: &Visit, decision: Option<&Decision>) -> Markup {
+    match decision.and_then(|decision| decision.release.as_ref()) {
+        Some(id) => html! { a href=(visit.below("/releases", id.as_str())) { (id) } },
+        None => none(),
     }
 }
 

@@ -44,15 +44,6 @@ pub(crate) static PAGES: &[Endpoint] = &[
         )],
     ),
     Endpoint::new(
-        "/performance/{run}",
-        Page,
-        &[Op::get(
-            Read,
-            |call| Box::pin(performance::decision(call)),
-            || shown("decision", "One decision with all its numbers, and why").can_miss(),
-        )],
-    ),
-    Endpoint::new(
         "/drift",
         Page,
         &[Op::get(
@@ -217,7 +208,7 @@ pub(crate) static PAGES: &[Endpoint] = &[
         &[Op::get(
             Read,
             |call| Box::pin(decisions::decision(call)),
-            || shown("explainedDecision", "One decision with its explanation").can_miss(),
+            || shown("decision", "One decision with all its numbers, and why").can_miss(),
         )],
     ),
     Endpoint::new(

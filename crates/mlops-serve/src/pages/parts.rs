@@ -32,11 +32,7 @@ pub(crate) fn label(text: &str) -> Markup {
 /// A sentence of ours or of a record that may begin in the middle: with a capital letter, unless a name stands first, such
 /// as that of a file.
 pub(crate) fn sentence(text: &str) -> Markup {
-    let is_word = text.split(' ').next().is_some_and(|w| w.bytes().all(|b| b.is_ascii_lowercase()));
-    let mut letters = text.chars();
-    let first = letters.next().filter(|_| is_word).map(|c| c.to_ascii_uppercase().to_string());
-    let words = first.map_or_else(|| text.to_owned(), |first| first + letters.as_str());
-    html! { bdi { (clean(&text::printable(&words))) } }
+    html! { bdi { (clean(&text::printable(&text::capitalised(text)))) } }
 }
 
 /// A name of others in the typeface of code, cut if it is very long, with the whole one as its title.

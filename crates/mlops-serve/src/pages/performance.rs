@@ -1,25 +1,20 @@
-//! `/performance`: how well the releases did, over time, with every decision; `/performance/{run}`: one decision and its
-//! explanation.
+//! `/performance`: how well the releases did, over time, with every decision.
 //!
-//! Not for the numbers: see `mlops_core::stage::performance`.
+//! Not for the numbers: see `mlops_core::stage::performance`; nor for one decision: see `decisions`.
 
 use axum::response::Response;
 use maud::{Markup, html};
 use mlops_core::evaluation::metrics::Metric;
-use mlops_core::ids::{DecisionOutcome, RunId};
 use mlops_core::ledger::Ledger;
-use mlops_core::run::decision::{Concern, Decision};
-use mlops_core::stage::decide;
 use mlops_core::stage::performance::{self, Decided, METRICS, Performance, Point};
 use mlops_report::charts::Trend;
-use mlops_report::font::clean;
-use serde::Serialize;
 
 use super::charts::wide_chart;
-use super::parts::{Mood, badge, card, code, command, empty, facts, label};
+use super::decisions::outcome;
+use super::parts::{card, empty, label};
 use super::table::{numbers, pages, table, texts};
 use super::values::{count, none, percent, score, time, with_interval};
-use super::view::{View, answer, missing, named, trouble};
+use super::view::{View, answer, trouble};
 use super::visit::Visit;
 use crate::call::Call;
 use crate::problem::Problem;
@@ -126,16 +121,6 @@ fn point_row(visit: &Visit, point: &Point) -> Vec<Markup> {
     ]
 }
 
-/// How an outcome is shown.
-fn outcome(outcome: DecisionOutcome) -> Markup {
-    let mood = match outcome {
-        DecisionOutcome::Promoted => Mood::Good,
-        DecisionOutcome::Refused => Mood::Warning,
-        _ => Mood::Neutral,
-    };
-    badge(mood, &outcome.as_str().replace('_', " "))
-}
-
 fn decided_row(visit: &Visit, decided: &Decided) -> Vec<Markup> {
     vec![
         time(&decided.at),
@@ -145,81 +130,10 @@ fn decided_row(visit: &Visit, decided: &Decided) -> Vec<Markup> {
         html! { "finaldata" (decided.dataset) },
         html! {
             @if decided.detailed {
-                a href=(visit.below("/performance", decided.run_id.as_str())) {
+                a href=(visit.below("/decisions", decided.run_id.as_str())) {
                     "Explanation" span.unseen { " of " (decided.run_id) }
                 }
             } @else { "removed by age" }
         },
     ]
-}
-
-/// A decision with all its numbers, without folders.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Explained(Decision);
-
-/// Answers `GET /performance/{run}`.
-pub(crate) async fn decision(mut call: Call) -> Result<Response, Problem> {
-    let run: String = named(&mut call).await?;
-    answer(call, move |app, _| {
-        let ledger = ledger(app)?.ok_or_else(|| missing("nothing is on record yet"))?;
-        let mut decision =
-            decide::explain(&ledger, Some(&RunId::named(&run))).map_err(|error| {
-                match error.kind() {
-                    mlops_core::ErrorKind::Missing(_) => missing(error.to_string()),
-                    _ => trouble(error),
-                }
-            })?;
-        let bare = |folder: &mut String| {
-            let name = folder.rsplit('/').find(|part| !part.is_empty()).unwrap_or("").to_owned();
-            *folder = name;
-        };
-        bare(&mut decision.data.folder);
-        for concern in &mut decision.concerns {
-            if let Concern::OverdueData { folder, .. } = concern {
-                bare(folder);
-            }
-        }
-        Ok(Explained(decision))
-    })
-    .await
-}
-
-impl View for Explained {
-    fn title(&self) -> String {
-        format!("Decision of {}", super::values::minutes(&self.0.recorded))
-    }
-
-    fn main(&self, visit: &Visit) -> Markup {
-        let decision = &self.0;
-        let release = |release: Option<&mlops_core::ids::ReleaseId>| match release {
-            Some(id) => html! { a href=(visit.below("/releases", id.as_str())) { code { (id) } } },
-            None => none(),
-        };
-        let run = decision.run_id.as_str();
-        let known = [
-            ("Outcome", outcome(decision.outcome)),
-            ("Live before", release(decision.live.as_ref().map(|live| &live.release))),
-            ("Promoted", release(decision.release.as_ref())),
-            ("F1 on new rows", score(decision.drift.as_ref().map(|drift| drift.new_f1))),
-            ("New rows", count(decision.data.new_rows)),
-            ("Run", html! { a href=(visit.below("/runs", run)) { (code(run)) } }),
-        ];
-        let summary = html! {
-            p.lead { (label(&decision.reason)) }
-            (facts(&known))
-            @if decision.data_drift.is_some() {
-                p { a href={ (visit.link("/drift")) "?run=" (super::query::encoded(run)) } { "Drift of this decision, column by column" } }
-            }
-        };
-        let words = html! {
-            pre.record tabindex="0" { @for line in decision.to_string().lines() { (clean(line)) "\n" } }
-            p { "The same in a terminal:" }
-            (command(&format!("fullprocess --explain {run}")))
-        };
-        html! {
-            (card("decision", "What was decided", &summary))
-            (card("explanation", "Explanation", &words))
-        }
-    }
 }

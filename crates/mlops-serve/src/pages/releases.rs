@@ -5,7 +5,8 @@
 use axum::response::Response;
 use maud::{Markup, html};
 use mlops_core::ledger::Action;
-use mlops_core::stage::views::releases::{self, Period, Releases};
+use mlops_core::stage::history::Entry;
+use mlops_core::stage::views::releases::{self, Releases};
 
 use super::parts::{Mood, badge, card, command, empty, sentence};
 use super::table::{numbers, pages, table, texts};
@@ -56,7 +57,7 @@ impl View for Releases {
     }
 }
 
-fn row(visit: &Visit, period: &Period) -> Vec<Markup> {
+fn row(visit: &Visit, period: &Entry) -> Vec<Markup> {
     let by = match period.action {
         Action::Rollback => "rollback",
         Action::Deploy => period.step.as_str(),

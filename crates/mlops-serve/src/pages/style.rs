@@ -1,16 +1,14 @@
 //! The style sheet of all pages and their icon, served by ourselves under addresses that change with them.
 //!
-//! Pictures are drawn in the light colours of [`mlops_report::theme`]; in dark mode each colour is replaced by
-//! matching the attribute that has it. Not for the layout of pages: see `style.css`.
+//! It begins with the colours of [`mlops_report::palette`]. Not for the layout of pages: see `style.css`.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use maud::{Markup, PreEscaped};
 use mlops_core::platform::digest::Digest;
-use mlops_report::theme::{self, Ink, hex};
+use mlops_report::palette;
 
 use crate::body;
 use crate::call::Call;
@@ -43,32 +41,7 @@ pub(super) fn mark() -> Markup {
 }
 
 fn sheet() -> String {
-    let named: [(&str, Ink); 6] = [
-        ("paper", theme::PAPER),
-        ("text", theme::TEXT),
-        ("muted", theme::MUTED),
-        ("line", theme::GRID),
-        ("blue", theme::BLUE),
-        ("orange", theme::ORANGE),
-    ];
-    let variables = |pick: fn(Ink) -> theme::Rgb| {
-        named.iter().fold(String::new(), |mut css, (name, ink)| {
-            let _ = write!(css, "--{name}:{};", hex(pick(*ink)));
-            css
-        })
-    };
-    let mut swaps = String::new();
-    for ink in theme::inks() {
-        let (light, dark) = (hex(ink.light), hex(ink.dark));
-        let _ = writeln!(swaps, "figure [fill=\"{light}\"]{{fill:{dark}}}");
-        let _ = writeln!(swaps, "figure [stroke=\"{light}\"]{{stroke:{dark}}}");
-    }
-    format!(
-        ":root{{{}}}\n@media screen and (prefers-color-scheme:dark){{\n:root{{{}}}\n{swaps}}}\n{}",
-        variables(|ink| ink.light),
-        variables(|ink| ink.dark),
-        include_str!("style.css")
-    )
+    palette::sheet() + include_str!("style.css")
 }
 
 /// Answers `GET /style.css`.

@@ -3,7 +3,6 @@
 //! Needs Node, Chromium and two packages of npm (see `.ci/run`); without them the test says that it was not run. Not
 //! for what the pages say: see `pages`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -34,11 +33,7 @@ fn look(url: &str, paths: &[String]) {
     let (tools, browser) = match tools() {
         Ok(found) => found,
         Err(reason) => {
-            if let Some(notes) = std::env::var_os("MLOPS_NOT_RUN") {
-                let mut notes = std::fs::OpenOptions::new().append(true).open(notes).unwrap();
-                writeln!(notes, "the pages in a browser: {reason}").unwrap();
-            }
-            return;
+            return mlops_testkit::not_run(&reason);
         }
     };
     let which = Command::new("sh").args(["-c", "command -v \"$0\"", browser]).output().unwrap();

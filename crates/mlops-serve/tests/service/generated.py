@@ -132,7 +132,9 @@ for name in ("start", "findings", "releases", "decisions", "runs", "ingestions",
 assert call("start")["live"]["release"] == version and call("release", release=version)["live"] is True
 assert call("compare", a=version, b=version)["scores"] == []
 assert call("run", run=call("runs")["items"][0]["run_id"])["steps"]
-assert isinstance(call("explainedDecision", 404, run="none"), m.Problem)
+assert isinstance(call("decision", 404, run="none"), m.Problem)
+
+
 def label(customer, churned):
     one = m.Label()
     one.additional_properties = {"customer": customer, "churned": churned}

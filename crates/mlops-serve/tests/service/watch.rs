@@ -59,12 +59,16 @@ fn scores_and_decisions_are_shown_over_time_and_explained() {
     }
     assert_eq!(page.matches("<svg").count(), 3, "the mark, the chart, and the chart for phones");
     let run = decisions[0]["run_id"].as_str().unwrap();
-    assert!(page.contains(&format!("/performance/{run}")), "{page}");
-    let one = service.get(&format!("/performance/{run}")).ends_with(200).json();
+    let path = format!("/decisions/{run}");
+    assert!(page.contains(&path), "{page}");
+    let one = service.get(&path).ends_with(200).json();
     assert_eq!(one["outcome"], decisions[0]["outcome"]);
-    assert_eq!(one["data"]["folder"], "in", "no path of the machine");
-    let words = html(&service, &format!("/performance/{run}"));
+    assert_eq!(one["decision"]["data"]["folder"], "in", "no path of the machine");
+    let words = html(&service, &path);
+    let machine = scene.path("in").display().to_string();
+    assert!(!words.contains(&machine) && !one.to_string().contains(&machine), "{words}");
     assert!(words.contains("Decision: ") && words.contains("fullprocess --explain"), "{words}");
+    assert!(words.contains(&format!("/drift?run={run}")), "{words}");
     for (metric, expected) in [("recall", "recall"), ("roc_auc", "roc_auc"), ("none", "f1")] {
         let json = service.get(&format!("/performance?metric={metric}")).json();
         assert_eq!(json["metric"], expected);
@@ -74,7 +78,7 @@ fn scores_and_decisions_are_shown_over_time_and_explained() {
             assert!(interval["high"].as_f64().unwrap() >= value - 1e-12, "{point}");
         }
     }
-    service.get("/performance/nothing").ends_with(404);
+    service.get("/decisions/nothing").ends_with(404);
     assert_eq!(service.get("/performance?page=999").json()["decisions"]["items"], json!([]));
 }
 

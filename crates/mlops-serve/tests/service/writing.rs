@@ -271,6 +271,8 @@ fn a_challenger_is_approved_once_and_its_record_has_who() {
     let scene = receiving(&json!({}));
     let release = waiting(&scene);
     let service = scene.serve_with(options());
+    let page = service.ask("GET", "/", &[("accept", "text/html")], b"").ends_with(200);
+    assert!(page.text().contains(&format!("/approvals/{release} ")), "{}", page.text());
     decide(&service, "r-99-0123456789ab", "approve", "why").ends_with(404);
     decide(&service, "nothing", "approve", "why").ends_with(404);
     decide(&service, release.as_str(), "approve", " ").ends_with(400);

@@ -144,7 +144,6 @@ fn object_stores_are_called_if_their_certificate_is_trusted() {
 fn databases_are_called_if_their_certificate_is_trusted() {
     let identity = Identity::new();
     let Some(server) = Postgres::start_encrypted(&identity.certificate, &identity.key) else {
-        println!("ignored: no PostgreSQL");
         return;
     };
     server.sql("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'x')");

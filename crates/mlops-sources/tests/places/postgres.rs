@@ -13,13 +13,9 @@ use serde_json::{Value, json};
 
 use super::open;
 
-/// A server, or a line that says that there is none.
+/// A server, if there is one.
 pub(crate) fn started() -> Option<Postgres> {
-    let server = Postgres::start();
-    if server.is_none() {
-        println!("ignored: no PostgreSQL");
-    }
-    server
+    Postgres::start()
 }
 
 fn with(uri: &str, more: &Value, environment: &[(&str, &str)]) -> Box<dyn Source> {

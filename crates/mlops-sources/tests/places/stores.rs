@@ -59,7 +59,7 @@ impl Store {
         };
         let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let Ok(server) = server else {
-            println!("ignored: no {}", command.get_program().display());
+            mlops_testkit::not_run(&format!("no {}", command.get_program().display()));
             return None;
         };
         let store = Self { server, address, maker, _folder: folder };

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::ids::RunId;
 use crate::ledger::{DecisionSummary, Ledger, Paged};
 use crate::run::context::Context;
-use crate::run::decision::Decision;
+use crate::run::decision::{Concern, Decision};
 
 /// A page of decisions.
 #[derive(Debug, Clone, Serialize)]
@@ -47,7 +47,10 @@ pub fn one(context: &Context, id: &str) -> Result<Option<Explained>> {
         return Ok(None);
     };
     let Some(record) = ledger.decision(Some(&RunId::named(id)))? else { return Ok(None) };
-    let decision: Option<Box<Decision>> = serde_json::from_str(&record.decision).ok();
+    let mut decision: Option<Box<Decision>> = serde_json::from_str(&record.decision).ok();
+    if let Some(decision) = &mut decision {
+        without_folders(decision);
+    }
     let explanation = decision.as_ref().map(ToString::to_string).unwrap_or_default();
     Ok(Some(Explained {
         line: DecisionSummary {
@@ -63,4 +66,17 @@ pub fn one(context: &Context, id: &str) -> Result<Option<Explained>> {
         explanation: explanation.lines().map(str::to_owned).collect(),
         decision,
     }))
+}
+
+/// Leaves of the folders of data only their names: where they are on this machine is no concern of a page.
+fn without_folders(decision: &mut Decision) {
+    let bare = |folder: &mut String| {
+        *folder = folder.rsplit('/').find(|part| !part.is_empty()).unwrap_or("").to_owned();
+    };
+    bare(&mut decision.data.folder);
+    for concern in &mut decision.concerns {
+        if let Concern::OverdueData { folder, .. } = concern {
+            bare(folder);
+        }
+    }
 }

@@ -5,9 +5,10 @@
 use serde::Serialize;
 
 use crate::Result;
-use crate::ids::{DatasetVersion, ReleaseId, RunId, Step};
-use crate::ledger::{Action, Ledger, Paged};
+use crate::ids::ReleaseId;
+use crate::ledger::{Ledger, Paged};
 use crate::run::context::Context;
+use crate::stage::history::Entry;
 
 /// A page of the history.
 #[derive(Debug, Clone, Serialize)]
@@ -17,37 +18,7 @@ pub struct Releases {
     pub live: Option<ReleaseId>,
     /// The periods in which a release was live.
     #[serde(flatten)]
-    pub periods: Paged<Period>,
-}
-
-/// A period in which one release was live.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Period {
-    /// The release.
-    pub release: ReleaseId,
-    /// How it went live.
-    pub action: Action,
-    /// When it went live, RFC 3339, UTC.
-    pub from: String,
-    /// When another one did; `None` for the last.
-    pub until: Option<String>,
-    /// It is live now.
-    pub live: bool,
-    /// Its F1 on the test data of its time.
-    pub f1: Option<f64>,
-    /// The data set that it was trained on.
-    pub dataset: DatasetVersion,
-    /// The run that made it live.
-    pub run_id: RunId,
-    /// The step of that run.
-    pub step: Step,
-    /// Why.
-    pub reason: String,
-    /// When its files were removed on purpose.
-    pub removed: Option<String>,
-    /// It was rolled back and not deployed again since.
-    pub rolled_back: bool,
+    pub periods: Paged<Entry>,
 }
 
 /// Reads page `page` of the history.
@@ -60,20 +31,9 @@ pub fn read(context: &Context, page: u64) -> Result<Releases> {
     let newest = until.is_none();
     let mut periods = Vec::new();
     for (k, deployment) in deployments.items.into_iter().enumerate() {
-        periods.push(Period {
-            live: newest && k == 0 && live.as_ref() == Some(&deployment.release),
-            removed: ledger.release_removed(&deployment.release)?,
-            rolled_back: ledger.was_rolled_back(&deployment.release)?.is_some(),
-            from: deployment.recorded.clone(),
-            until: until.replace(deployment.recorded),
-            release: deployment.release,
-            action: deployment.action,
-            f1: deployment.f1,
-            dataset: deployment.dataset,
-            run_id: deployment.run_id,
-            step: deployment.step,
-            reason: deployment.reason,
-        });
+        let live = newest && k == 0 && live.as_ref() == Some(&deployment.release);
+        let ended = until.replace(deployment.recorded.clone());
+        periods.push(Entry::of(&ledger, deployment, ended, live)?);
     }
     let Paged { page, size, total, .. } = deployments;
     Ok(Releases { live, periods: Paged { items: periods, page, size, total } })

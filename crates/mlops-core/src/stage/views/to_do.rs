@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::Result;
 use crate::config::INPUT;
 use crate::expect::Level;
-use crate::ids::{FindingKind, RunOutcome, Severity, Step};
+use crate::ids::{FindingKind, ReleaseId, RunOutcome, Severity, Step};
 use crate::ledger::{Approval, FindingFilter, Ledger, RunSummary};
 use crate::run::attention::Attention;
 use crate::run::context::Context;
@@ -35,6 +35,8 @@ pub struct ToDo {
     pub command: Option<String>,
     /// The page that shows more, as a path.
     pub page: Option<String>,
+    /// The challenger that waits for a decision.
+    pub challenger: Option<ReleaseId>,
 }
 
 /// All that needs a person, the most urgent first. `runs` has the newest run of each step.
@@ -81,6 +83,7 @@ pub(super) fn to_do(
             since: None,
             command: Some("ingestion sources".to_owned()),
             page: Some("/sources".to_owned()),
+            challenger: None,
         });
     }
     // A ledger of an older program has no history of findings yet.
@@ -99,6 +102,7 @@ pub(super) fn to_do(
             since: Some(recorded),
             command: Some(format!("deployment approve {release} --reason \"…\"")),
             page: Some("/releases".to_owned()),
+            challenger: Some(release),
         });
     }
     if !ledger.intents()?.is_empty() && runs.iter().all(|run| run.ended.is_some()) {
@@ -111,6 +115,7 @@ pub(super) fn to_do(
             since: None,
             command: Some("fullprocess".to_owned()),
             page: Some("/runs".to_owned()),
+            challenger: None,
         });
     }
     all.sort_by_key(|one| std::cmp::Reverse(one.attention));
@@ -135,10 +140,11 @@ fn recorded(ledger: &Ledger) -> Result<Vec<ToDo>> {
     let to_do = lasting.map(|one| ToDo {
         kind: one.kind.as_str(),
         attention: one.severity.into(),
-        text: capitalised(one.text),
+        text: text::capitalised(&one.text),
         since: Some(one.first_seen),
         command: command_for(one.kind).map(str::to_owned),
         page: Some(format!("/runs/{}", one.last_run)),
+        challenger: None,
     });
     Ok(to_do.collect())
 }
@@ -167,15 +173,6 @@ pub(super) fn command_for(kind: FindingKind) -> Option<&'static str> {
     })
 }
 
-/// The text with a capital letter, unless it begins with a name, such as that of a file.
-fn capitalised(mut text: String) -> String {
-    let is_word = text.split(' ').next().is_some_and(|w| w.bytes().all(|b| b.is_ascii_lowercase()));
-    if is_word && let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
-        text.replace_range(..1, &first);
-    }
-    text
-}
-
 /// Whether the step is a run of all others.
 fn is_whole(step: Step) -> bool {
     matches!(step, Step::FullProcess | Step::FirstRun)
@@ -191,6 +188,7 @@ fn failed(run: &RunSummary) -> ToDo {
         since: run.ended.clone().or_else(|| Some(run.started.clone())),
         command: Some(program.to_owned()),
         page: Some(format!("/runs/{}", run.run_id)),
+        challenger: None,
     }
 }
 
@@ -208,7 +206,7 @@ fn of_concern(decision: &Decision, concern: &Concern) -> ToDo {
         Concern::TableBehind { .. } => ("table_behind", "ingestion"),
         Concern::WaitsForApproval { .. } => ("waits_for_approval", "deployment pending"),
     };
-    let text = capitalised(concern.to_string());
+    let text = text::capitalised(&concern.to_string());
     ToDo {
         kind,
         attention: Attention::Person,
@@ -216,5 +214,6 @@ fn of_concern(decision: &Decision, concern: &Concern) -> ToDo {
         since: Some(decision.recorded.clone()),
         command: Some(command.to_owned()),
         page: Some(format!("/decisions/{}", decision.run_id)),
+        challenger: None,
     }
 }
