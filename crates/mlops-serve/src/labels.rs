@@ -72,8 +72,9 @@ pub(crate) async fn take(call: Call) -> Result<Response, Problem> {
 /// The answer to a batch that cannot be read.
 fn refused(error: &Error) -> Problem {
     match error.kind() {
-        ErrorKind::Schema { message, .. } => Problem::malformed(message.clone()),
-        ErrorKind::Data(message) => Problem::malformed(message.clone()),
+        ErrorKind::Schema { message, .. } | ErrorKind::Data(message) => {
+            Problem::malformed(message.clone())
+        }
         ErrorKind::Missing(message) => writing::not_there(message.clone()),
         ErrorKind::Conflict(message) => writing::conflict(message.clone()),
         _ => writing::failed(error),
