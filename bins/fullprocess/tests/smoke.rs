@@ -45,6 +45,9 @@ fn state(scene: &Scene) -> BTreeMap<PathBuf, Vec<u8>> {
             "model/diagnostics.json",
             "model/report.html",
             "model/report.pdf",
+            // It has the times of decisions.
+            "model/trend.png",
+            "model/trend.svg",
         ];
         if !told.iter().any(|t| inside.starts_with(t)) {
             files.insert(inside, bytes);

@@ -8,7 +8,7 @@ use clap::Parser;
 use mlops_core::ids::Step;
 use mlops_report::stage::{self, Since};
 
-/// Draws the confusion matrix and seven more pictures, and writes report.html and report.pdf
+/// Draws the confusion matrix and eight more pictures, and writes report.html and report.pdf
 #[derive(Parser)]
 #[command(
     version,

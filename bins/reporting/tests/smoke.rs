@@ -50,6 +50,7 @@ fn the_page_and_every_picture_are_there_and_nothing_else() {
         "thresholds",
         "calibration",
         "coefficients",
+        "trend",
         "score_distribution",
     ] {
         let png = after.remove(Path::new(&format!("model/{name}.png"))).unwrap_or_default();

@@ -11,7 +11,7 @@ use mlops_core::{Error, Result};
 
 use crate::charts::{
     ByThreshold, Calibration, Coefficients, Confusion, Figure, Gain, Histogram, PrecisionRecall,
-    Roc, Scorecard, Thresholds,
+    Roc, Scorecard, Thresholds, Trend,
 };
 use crate::drawing::Drawing;
 use crate::picture::{self, Chart};
@@ -145,8 +145,9 @@ fn drawn<M: Maker>(report: &Report, maker: &M, at_once: usize) -> Result<Vec<M::
     let coefficients = Coefficients { features: &model.features, positive };
     let (scale, columns) = (model.scorecard.as_ref(), model.attributes.as_slice());
     let scorecard = Scorecard { scale, columns, positive };
+    let trend = Trend { performance: &report.performance };
     // Drawing a picture takes a fraction of a second, and pictures are independent.
-    let jobs: [&(dyn Fn() -> Result<M::Made> + Sync); 9] = [
+    let jobs: [&(dyn Fn() -> Result<M::Made> + Sync); 10] = [
         &|| one(maker, "confusionmatrix", CONFUSION, &confusion),
         &|| one(maker, "score_distribution", HISTOGRAM, &scores),
         &|| one(maker, "roc", ROC, &roc),
@@ -158,6 +159,7 @@ fn drawn<M: Maker>(report: &Report, maker: &M, at_once: usize) -> Result<Vec<M::
         },
         &|| one(maker, "calibration", CALIBRATION, &calibration),
         &|| one(maker, "coefficients", COEFFICIENTS, &coefficients),
+        &|| one(maker, "trend", TREND, &trend),
         // The last one, which few models have.
         &|| one(maker, "scorecard", SCORECARD, &scorecard),
     ];
@@ -184,6 +186,8 @@ const CALIBRATION: &str = "Points above the dashed line: the predicted probabili
     it: too high.";
 const COEFFICIENTS: &str = "Coefficients of the standardised features: the longer a bar, the more \
                             the feature changes the prediction.";
+const TREND: &str = "The blue line is the score of the live release on the rows that were held out when it was \
+    trained, with its interval as a band. Points are scores on rows that came later; triangles are decisions.";
 const SCORECARD: &str = "A row’s points are the base points and those of one bin or level of each column. \
     Each is rounded to a whole number before they are added up.";
 

@@ -9,7 +9,7 @@ use mlops_core::evaluation::cutoff::Cutoff;
 use mlops_core::evaluation::gate::GateVerdict;
 use mlops_core::evaluation::metrics::probability::CalibrationTest;
 use mlops_core::evaluation::metrics::{
-    CalibrationBin, ConfusionMatrix, Evaluation, GainPoint, Interval, PrPoint, RocPoint,
+    CalibrationBin, ConfusionMatrix, Evaluation, GainPoint, Interval, Metric, PrPoint, RocPoint,
     ScoreHistogram,
 };
 use mlops_core::evaluation::slices::SliceScore;
@@ -17,6 +17,7 @@ use mlops_core::ids::FindingKind;
 use mlops_core::model::fit::PenaltyGrid;
 use mlops_core::model::scorecard::AttributeColumn;
 use mlops_core::run::attention;
+use mlops_core::stage::performance::Performance;
 use serde::Serialize;
 
 /// The content of the page.
@@ -36,6 +37,8 @@ pub struct Report {
     pub judged: Option<Judged>,
     /// Scores of releases and of decisions, the newest first.
     pub history: Vec<Past>,
+    /// The scores of the newest decisions and of the releases since, for the picture of them.
+    pub performance: Performance,
     /// Digest of the data that the model was fitted on.
     pub data_version: String,
     /// More digests for the footer, each with its name.
@@ -78,6 +81,7 @@ impl Default for Report {
             standing: None,
             judged: None,
             history: Vec::new(),
+            performance: Performance::empty(Metric::F1),
             data_version: String::new(),
             digests: Vec::new(),
             target: String::new(),
@@ -246,6 +250,8 @@ pub struct Coefficient {
     pub value: f64,
     /// One standard deviation in the feature's own unit, if known.
     pub deviation: Option<f64>,
+    /// The standard error of the value, if known.
+    pub standard_error: Option<f64>,
     /// For a category, the most frequent one of its column, from which the value is the difference.
     pub against: Option<String>,
     /// What the feature is to its column.

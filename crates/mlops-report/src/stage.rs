@@ -14,6 +14,7 @@ mod trial;
 use std::fmt;
 
 use mlops_core::Result;
+use mlops_core::evaluation::metrics::Metric;
 use mlops_core::evaluation::metrics::bootstrap::too_few;
 use mlops_core::ids::ReleaseId;
 use mlops_core::model::Shape;
@@ -22,6 +23,7 @@ use mlops_core::release::Release;
 use mlops_core::run::attention;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::diagnose::Diagnostics;
+use mlops_core::stage::performance;
 use mlops_core::stage::score::Scoring;
 use mlops_core::text;
 use serde::Serialize;
@@ -122,6 +124,7 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
         standing: standing::of(workspace, &subject)?,
         judged: standing::judged(workspace, &subject)?,
         history: standing::history(workspace)?,
+        performance: performance::of(&workspace.ledger, context.store(), Metric::F1, 1)?,
         calibration: trial.calibration,
         digests: trial.digests(&subject, &data_version),
         data_version,
@@ -215,9 +218,11 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
     let model = &subject.model;
     let card = &subject.card;
     let mut features: Vec<Coefficient> = Vec::new();
+    let error = |j: usize| card.standard_errors.get(j).copied().flatten();
     let plain = |j: usize, part: Part| Coefficient {
         name: card.features[j].clone(),
         value: card.coefficients[j],
+        standard_error: error(j),
         deviation: Some(card.scaler.scale[j]).filter(|_| part == Part::Whole),
         against: None,
         part,
@@ -243,6 +248,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
             features.extend((first + 1..first + width).map(|j| Coefficient {
                 name: card.features[j].clone(),
                 value: card.coefficients[j] - base,
+                standard_error: error(j),
                 deviation: None,
                 against: card.features[first].rsplit_once('=').map(|(_, level)| level.to_owned()),
                 part: Part::Whole,
@@ -263,6 +269,7 @@ fn model(subject: &Subject, columns: &[ColumnRow]) -> Model {
             features.push(Coefficient {
                 name: card.features[first + level].clone(),
                 value: value - base,
+                standard_error: error(first + level),
                 deviation: None,
                 against: Some(column.level_name(reference).to_owned()),
                 part: Part::Whole,

@@ -208,10 +208,10 @@ fn the_page_needs_nothing_from_outside() {
 #[test]
 fn pictures_have_names_and_captions() {
     let html = render(&common::plausible()).unwrap();
-    assert_eq!(html.matches("<figure").count(), 8);
-    assert_eq!(html.matches("<figcaption>").count(), 8);
-    assert_eq!(html.matches("<svg xmlns").count(), 8);
-    assert_eq!(html.matches("role=\"img\" aria-label=\"").count(), 9 + 8, "gauge, distributions");
+    assert_eq!(html.matches("<figure").count(), 9);
+    assert_eq!(html.matches("<figcaption>").count(), 9);
+    assert_eq!(html.matches("<svg xmlns").count(), 9);
+    assert_eq!(html.matches("role=\"img\" aria-label=\"").count(), 9 + 9, "gauge, distributions");
     assert!(html.contains("<html lang=\"en\">") && html.matches("<h1>").count() == 1);
     assert!(html.contains("prefers-color-scheme:dark") && html.contains("@media print"));
 }

@@ -240,7 +240,7 @@ fn it_has_a_title_a_language_and_bookmarks() {
 fn pictures_are_vectors() {
     let pdf = Pdf::parse(&render(&common::plausible()).unwrap());
     assert_eq!(pdf.with("/Subtype /Image").count(), 0);
-    assert_eq!(pdf.with("/Subtype /Form").count(), 8);
+    assert_eq!(pdf.with("/Subtype /Form").count(), 9);
 }
 
 #[test]

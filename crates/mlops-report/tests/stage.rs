@@ -87,7 +87,7 @@ fn the_live_release_is_reported_with_every_file() {
     let (reported, html) = place.report();
     let id = place.context().store().live().unwrap().unwrap();
     assert_eq!(reported.subject, format!("live release {id}"));
-    assert_eq!(reported.files.len(), 18, "{:?}", reported.files);
+    assert_eq!(reported.files.len(), 20, "{:?}", reported.files);
     for name in [
         "confusionmatrix",
         "roc",
@@ -96,6 +96,7 @@ fn the_live_release_is_reported_with_every_file() {
         "thresholds",
         "calibration",
         "coefficients",
+        "trend",
         "score_distribution",
     ] {
         let folder = place.path("practicemodels");

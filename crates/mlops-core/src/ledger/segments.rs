@@ -3,6 +3,8 @@
 //! A version that starts with all rows of another one (its base) records only the segments that it
 //! adds. Not for files as they were seen: see [`super::datasets`].
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,25 @@ impl Ledger {
             );
             let mut statement = db.prepare(&sql)?;
             statement.query_map([version.0], segment)?.collect()
+        })
+    }
+
+    /// The versions in whose quarantines rows of the newest data set's contents wait.
+    pub fn waiting_in(&self) -> Result<BTreeSet<DatasetVersion>> {
+        self.query(|db| {
+            let mut statement = db.prepare(
+                "WITH RECURSIVE chain (version, base) AS (
+                     SELECT version, base FROM datasets
+                     WHERE version = (SELECT max(version) FROM datasets)
+                     UNION ALL
+                     SELECT d.version, d.base FROM chain JOIN datasets d ON d.version = chain.base)
+                 SELECT DISTINCT coalesce(json_extract(f.counts, '$.quarantine'), f.dataset)
+                 FROM segments s JOIN files f ON f.id = (SELECT max(id) FROM files
+                     WHERE sha256 = s.sha256 AND status IN ('ingested', 'adopted'))
+                 WHERE s.dataset IN (SELECT version FROM chain)
+                     AND json_extract(f.counts, '$.quarantined') > 0 AND f.dataset IS NOT NULL",
+            )?;
+            statement.query_map([], |row| row.get(0).map(DatasetVersion))?.collect()
         })
     }
 

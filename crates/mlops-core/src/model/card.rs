@@ -38,6 +38,11 @@ pub struct Card {
     /// files written before they were computed the list is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub odds: Vec<Option<f64>>,
+    /// The standard error of each coefficient or, for a category, of its difference from the most frequent one of its
+    /// column: from the inverse of the Hessian at the optimum, with a penalty that of the penalised objective. `None`
+    /// where there is none; empty with weighted rows, with very many features, and in files written before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standard_errors: Vec<Option<f64>>,
     /// The row that odds and contributions compare with; `None` in files written before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<ReferenceRow>,
@@ -165,6 +170,7 @@ impl Card {
             scaler: CardScaler { mean: scaler.mean.clone(), scale: scaler.scale.clone() },
             coefficients: fitted.coefficients.clone(),
             odds: odds.map(|odds| Some(odds).filter(|odds| odds.is_finite())).collect(),
+            standard_errors: Vec::new(),
             reference: Some(explainer.reference_row()),
             intercept: fitted.intercept,
             imputation,

@@ -34,6 +34,7 @@ mod ranks;
 pub mod scorecard;
 mod shapes;
 mod spline;
+pub(crate) mod standard_errors;
 mod tuned;
 mod window;
 

@@ -4,12 +4,16 @@
 //! digest that the intent recorded. Not for what is recreated later, such as a lost data set: see
 //! `stage::restore_dataset`.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
+use crate::csv::quarantine::HEADER;
 use crate::dataset::discover::Stamp;
-use crate::ids::Form;
+use crate::ids::{DatasetVersion, Form};
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, projections};
 use crate::platform::digest::Digest;
+use crate::platform::files;
 use crate::run::context::{Context, Workspace};
 use crate::{Error, Result};
 
@@ -138,6 +142,7 @@ impl Context {
             let record = records.iter().find(|d| d.version == *version);
             gone(record.map_or(Ok(false), |d| self.remove_dataset(ledger, d)))
         });
+        gone(self.remove_beside(ledger, &records, &removed.datasets).map(|()| true));
         ledger.record_removal(&removed, intent)?;
         Ok((removed, failures))
     }
@@ -166,4 +171,55 @@ impl Context {
         }
         Ok(true)
     }
+
+    /// Removes what stands beside the data sets that are gone, `going` among them, as soon as nobody needs it:
+    /// quarantines without rows of the newest data set, and changed cells of rows that no data set has.
+    /// Files that are not ours stay.
+    fn remove_beside(
+        &self,
+        ledger: &Ledger,
+        records: &[DatasetRecord],
+        going: &[DatasetVersion],
+    ) -> Result<()> {
+        let folder = &self.config.output_folder;
+        let (mut gone, mut based_on) = (Vec::new(), BTreeSet::new());
+        for record in records.iter().rev() {
+            let version = record.version;
+            if going.contains(&version) || ledger.dataset_removed(version)?.is_some() {
+                gone.push(version);
+            } else {
+                based_on.insert(version);
+            }
+            // A base is older than what is based on it.
+            if based_on.contains(&version) {
+                based_on.extend(record.base);
+            }
+        }
+        let waiting = ledger.waiting_in()?;
+        for version in gone.iter().filter(|version| !waiting.contains(version)) {
+            let path = folder.join(version.quarantine_name());
+            if path.is_file() && is_quarantine(&path)? {
+                self.disk.remove(&path)?;
+            }
+        }
+        for version in gone.iter().filter(|version| !based_on.contains(version)) {
+            let path = folder.join(version.changes_name());
+            if path.is_file()
+                && let Some(recorded) = ledger.meta(&version.changes_key())?
+                && Digest::of_file(&path)?.to_string() == recorded
+            {
+                self.disk.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file is one of ours: its rows may have been cut out or given up, but its header is kept.
+fn is_quarantine(path: &Path) -> Result<bool> {
+    let (file, _) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+    let mut header = Vec::new();
+    let read = file.take(HEADER.len() as u64).read_to_end(&mut header);
+    read.map_err(|e| Error::io("read", path, e))?;
+    Ok(header == HEADER)
 }

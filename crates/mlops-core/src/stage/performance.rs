@@ -28,7 +28,7 @@ const MOST_RELEASES: usize = 100;
 const MOST_WINDOWS: u32 = 200;
 
 /// Scores over a period, and its decisions.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Performance {
     /// The metric of the scores.
     pub metric: Metric,

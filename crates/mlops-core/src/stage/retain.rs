@@ -2,8 +2,8 @@
 //! promotion, data sets also after an ingestion.
 //!
 //! Order of writes: intent in the ledger, removal, commit. Nothing is removed before the new state
-//! is durable, and a failure here is a warning that never undoes a deployment. Not for quarantine
-//! files, foreign folders and anything else that this workspace did not make.
+//! is durable, and a failure here is a warning that never undoes a deployment. Not for how files go,
+//! see `run::recovery`, nor for foreign folders and anything else that this workspace did not make.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -16,6 +16,7 @@ use crate::ids::DatasetVersion;
 use crate::ledger::{DatasetRecord, ModelRecord, projections};
 use crate::model::card::Card;
 use crate::model::fit::{Blocks, CrossCheck, LogisticRegression, Scaler, Weighted, threads_within};
+use crate::model::standard_errors::standard_errors;
 use crate::model::{
     Golden, Model, TrainingBatch, TrainingData, TrainingRows, artifact, check_width, golden,
 };
@@ -109,7 +110,7 @@ pub(super) fn of(context: &Context, workspace: &mut Workspace, asked: &Asked) ->
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(config)?));
     let plan = window::plan(context, workspace, &schema, &dataset, asked)?;
     let (learnt, choice) = best(context, &dataset, &schema, held, plan, &mut notes)?;
-    let Learnt { model, golden_rows, constants, check, leaks, .. } = learnt;
+    let Learnt { model, golden_rows, constants, check, standard_errors, leaks, .. } = learnt;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
@@ -118,7 +119,8 @@ pub(super) fn of(context: &Context, workspace: &mut Workspace, asked: &Asked) ->
     notes.extend(training_notes::of_model(&model, &constants, &leaks));
     notes.extend(training_notes::of_shapes(&model.encoder, &config.shapes));
     let window_choice = choice.clone();
-    let card = Card { cross_check: check, leaks, window_choice, ..Card::of(&model, sha256) };
+    let card = Card::of(&model, sha256);
+    let card = Card { cross_check: check, standard_errors, leaks, window_choice, ..card };
     let golden = Golden::of(&model, sha256, &golden_rows);
     let folder = &config.output_model;
     let made = Made {
@@ -353,6 +355,7 @@ fn fit(
     estimator.c = training.c.unwrap_or(f64::INFINITY);
     let mut fitted = estimator.fit(blocks, &scaler)?;
     let check = estimator.cross_check(blocks, &scaler, &fitted)?;
+    let covariance = estimator.covariance(blocks, &scaler, &fitted)?;
     let leaks = rows.leaks()?;
     tuned.prior_shift = estimator.prior_shift(blocks);
     fitted.intercept += tuned.prior_shift;
@@ -382,7 +385,9 @@ fn fit(
         window,
         data,
     };
-    Ok(Learnt { model, golden_rows, constants, check, leaks, tests })
+    let standard_errors =
+        covariance.map_or_else(Vec::new, |found| standard_errors(&model.encoder, &found));
+    Ok(Learnt { model, golden_rows, constants, check, standard_errors, leaks, tests })
 }
 
 /// What was learned from the rows.
@@ -392,6 +397,8 @@ struct Learnt {
     /// Columns in which all rows have the same value.
     constants: Vec<String>,
     check: Option<CrossCheck>,
+    /// Of the features, as the card has them.
+    standard_errors: Vec<Option<f64>>,
     /// Columns that give the label away.
     leaks: Vec<Leak>,
     /// The test of its window on the newest rows, or why there could be none.

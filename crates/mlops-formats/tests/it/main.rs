@@ -25,6 +25,8 @@ mod output;
 mod parts;
 /// Data sets that others read.
 mod readers;
+/// What goes with an old data set.
+mod retention;
 /// The table, and how each format writes it.
 mod table;
 /// Values of typed formats.

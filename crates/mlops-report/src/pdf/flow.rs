@@ -115,19 +115,18 @@ impl Flow<'_> {
                 }
             }
             Block::Table(table) => {
-                // What introduces a table stays with its first rows.
-                if let Some(before) = self.pieces.last_mut() {
-                    before.with_next |= before.introduces;
-                }
+                self.introduce();
                 let rows = table::pieces(self.fonts, table, WIDTH);
                 self.pieces.extend(rows);
             }
             Block::Figures(names) => {
+                self.introduce();
                 for name in names {
                     self.figure(name);
                 }
             }
             Block::Beside(names, others) => {
+                self.introduce();
                 for name in names {
                     self.figure(name);
                 }
@@ -208,6 +207,13 @@ impl Flow<'_> {
             let with_next = k + 1 < items.len();
             let gap = if k == 0 { 6.0 } else { 2.0 };
             self.pieces.push(Piece { height, gap, with_next, ..piece });
+        }
+    }
+
+    /// Keeps the paragraph that introduces something on the page where that begins.
+    fn introduce(&mut self) {
+        if let Some(before) = self.pieces.last_mut() {
+            before.with_next |= before.introduces;
         }
     }
 

@@ -43,6 +43,7 @@ pub(super) fn section(report: &Report) -> Vec<Block> {
             "The newest first. A score on rows that came after training is that of the release which was \
              live then.",
         ),
+        Block::Figures(vec!["trend"]),
         Block::Table(table),
     ]
 }

@@ -106,20 +106,43 @@ fn facts(report: &Report) -> Vec<(String, Line)> {
     facts
 }
 
+/// A standard normal variable is between this and its negative with 95 %.
+const NORMAL: f64 = 1.959_963_984_540_054;
+
+const WITHOUT: [(&str, bool); 4] =
+    [("Feature", false), ("Coefficient", true), ("Odds", true), ("In words", false)];
+const WITH_ERRORS: [(&str, bool); 6] = [
+    ("Feature", false),
+    ("Coefficient", true),
+    ("Standard error", true),
+    ("95 % interval", true),
+    ("Odds", true),
+    ("In words", false),
+];
+
 fn words(report: &Report) -> Vec<Block> {
     let model = &report.model;
     let per = if model.standardised { "standard deviation" } else { "unit" };
-    let mut table = Table::new(
-        "Coefficients",
-        &[("Feature", false), ("Coefficient", true), ("Odds", true), ("In words", false)],
-    );
+    let errors = model.features.iter().any(|feature| feature.standard_error.is_some());
+    let mut table = Table::new("Coefficients", if errors { &WITH_ERRORS[..] } else { &WITHOUT });
     for feature in weightiest(&model.features) {
-        table.row(cells![
-            name(&feature.name),
-            format::number(feature.value),
+        let mut cells = cells![name(&feature.name), format::number(feature.value)];
+        if errors {
+            let of = |text: fn(f64, f64) -> String| match feature.standard_error {
+                Some(error) => text(feature.value, error),
+                None => format::NONE.to_owned(),
+            };
+            cells.push(Cell::from(of(|_, error| format::number(error))));
+            cells.push(Cell::from(of(|value, error| {
+                let [low, high] = [-NORMAL, NORMAL].map(|z| format::number(value + z * error));
+                format!("{low} to {high}")
+            })));
+        }
+        cells.extend(cells![
             format!("× {}", format::number(feature.value.exp())),
             sentence(feature, report),
         ]);
+        table.row(cells);
     }
     let odd = model.features.iter().filter(|f| !f.value.is_finite()).count();
     let category = model.features.iter().any(|f| f.against.is_some());
@@ -132,6 +155,18 @@ fn words(report: &Report) -> Vec<Block> {
         },
         verdict::positives(report)
     );
+    if errors {
+        let formula = if model.c.is_some() {
+            "the inverse of the Hessian of the penalised objective at the optimum, (X′WX + I/C)⁻¹, which takes the penalty \
+             as a normal prior"
+        } else {
+            "the inverse of the observed information at the optimum, (X′WX)⁻¹"
+        };
+        told = format!(
+            "{told} Standard errors and 95 % intervals are from {formula}; a coefficient whose interval contains 0 may \
+             well be chance. They take the rows as independent and the settings as given."
+        );
+    }
     if odd > 0 {
         let features = format::counted(odd as u64, "feature is", "features are");
         told = format!("{told} {features} without a usable value and not shown.");

@@ -124,8 +124,9 @@ impl Subject {
         // What only training could find out is in the card that it wrote.
         let written =
             parse::<Card>(&folder.join(CARD)).ok().filter(|card| card.artifact == artifact);
-        let leaks = written.map(|card| card.leaks).unwrap_or_default();
-        let card = Card { leaks, ..Card::of(&model, artifact) };
+        let (leaks, standard_errors) =
+            written.map(|card| (card.leaks, card.standard_errors)).unwrap_or_default();
+        let card = Card { leaks, standard_errors, ..Card::of(&model, artifact) };
         Self { model, card, artifact, score, release }
     }
 

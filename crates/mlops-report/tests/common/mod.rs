@@ -4,11 +4,12 @@
 use mlops_core::config::Scale;
 use mlops_core::evaluation::metrics::probability::CalibrationTest;
 use mlops_core::evaluation::metrics::{
-    CalibrationBin, ConfusionMatrix, Evaluation, Interval, Method, PrPoint, Ranking, RocPoint,
-    ScoreHistogram,
+    CalibrationBin, ConfusionMatrix, Evaluation, Interval, Method, Metric, PrPoint, Ranking,
+    RocPoint, ScoreHistogram,
 };
 use mlops_core::model::Counts;
 use mlops_core::model::scorecard::{Attribute, AttributeColumn, AttributeRow, Points};
+use mlops_core::stage::performance::{Basis, Performance, Point};
 use mlops_report::{
     AtThreshold, Coefficient, ColumnRow, Curves, Finding, IngestedFile, Judged, Model, Past,
     PointsScale, Previous, Reason, Report, Score, Severity, Standing,
@@ -125,6 +126,7 @@ pub(crate) fn plausible() -> Report {
                 rows: Some(310),
             })
             .collect(),
+        performance: performance(),
         calibration: Some(CalibrationTest {
             groups: 10,
             statistic: 9.6,
@@ -335,10 +337,35 @@ fn features() -> Vec<Coefficient> {
     .map(|(name, value, deviation)| Coefficient {
         name: name.to_owned(),
         value,
+        // Of the last one it is unknown.
+        standard_error: deviation.map(|_| 0.03 + value.abs() / 8.0),
         deviation,
         ..Coefficient::default()
     })
     .collect()
+}
+
+/// A release on its hold-out, and four weeks of new rows.
+fn performance() -> Performance {
+    let point = |day: u32, basis, value: f64| Point {
+        at: format!("2026-02-{day:02}T06:00:00Z"),
+        basis,
+        release: None,
+        value,
+        interval: Some(Interval {
+            low: value - 0.03,
+            high: value + 0.03,
+            level: 0.95,
+            method: Method::Wilson,
+        }),
+        rows: Some(310),
+        coverage: None,
+    };
+    let mut points = vec![point(1, Basis::HoldOut, 0.751)];
+    points.extend(
+        (2..28_u32).step_by(3).map(|day| point(day, Basis::NewRows, 0.75 - f64::from(day) / 400.0)),
+    );
+    Performance { points, ..Performance::empty(Metric::F1) }
 }
 
 fn files() -> Vec<IngestedFile> {

@@ -18,6 +18,7 @@ mod check;
 mod cholesky;
 mod column;
 mod conjugate;
+mod covariance;
 mod cross_validation;
 mod grid;
 mod kernel;
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use block::{BLOCK_ROWS, Block, Blocks, Weighed};
 pub use check::{CHECK_CELLS, CrossCheck};
+pub use covariance::{Covariance, MOST_FEATURES};
 pub use cross_validation::{CrossValidation, FoldFits};
 pub use grid::{GRID, GridPoint, PenaltyGrid};
 pub use packed::PackedBlocks;

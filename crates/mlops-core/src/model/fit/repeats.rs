@@ -7,6 +7,7 @@
 use super::cholesky::{Cholesky, dot};
 
 /// Features that are sums of others, and so have no coefficient of their own without a penalty.
+#[derive(Debug)]
 pub(crate) struct Repeats {
     dependent: Vec<bool>,
     /// For each of them changes of all coefficients that change no prediction.
@@ -57,8 +58,18 @@ impl Repeats {
     /// Keeps the coefficients of the dependent ones where they are.
     pub(crate) fn leave_out(&self, gradient: &mut [f64], hessian: &mut [f64]) {
         self.clear(hessian);
-        for (slope, dependent) in gradient.iter_mut().zip(&self.dependent) {
-            *slope = if *dependent { 0.0 } else { *slope };
+        self.zero(gradient);
+    }
+
+    /// For each dependent one changes of all coefficients that change no prediction.
+    pub(crate) fn free(&self) -> &[Vec<f64>] {
+        &self.free
+    }
+
+    /// Makes the entries of the dependent ones 0.
+    pub(crate) fn zero(&self, values: &mut [f64]) {
+        for (value, dependent) in values.iter_mut().zip(&self.dependent) {
+            *value = if *dependent { 0.0 } else { *value };
         }
     }
 
