@@ -55,7 +55,7 @@ pub(crate) async fn decide(call: Call) -> Result<Response, Problem> {
             "the path names no release: it ends with the id of one, or its beginning",
         )
     })?;
-    let who = writing::holder(&app, &request, Scope::Approve)?;
+    let who = writing::holder(&app.service().tokens, &request, Scope::Approve)?;
     let body = body::read(request, &app, max_body).await?;
     if body.format != Format::Json {
         return Err(Problem::malformed(

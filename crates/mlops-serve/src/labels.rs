@@ -30,7 +30,7 @@ pub(crate) async fn take(call: Call) -> Result<Response, Problem> {
             "labels are not taken here: set \"labels.receive\" to true",
         ));
     }
-    let who = writing::holder(&app, &request, Scope::Labels)?;
+    let who = writing::holder(&app.service().tokens, &request, Scope::Labels)?;
     let body = body::read(request, &app, max_body).await?;
     let disk = body::disk(&app).await?;
     body::work(true, move || {

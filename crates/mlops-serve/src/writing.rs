@@ -10,15 +10,13 @@ use mlops_core::ids::RunId;
 use mlops_core::run::context::Context;
 use mlops_core::{Error, ErrorKind};
 
-use crate::access::Scope;
+use crate::access::{Scope, Tokens};
 use crate::problem::Problem;
 use crate::refusal::Refusal;
-use crate::state::State;
 
 /// The name of the token with which `request` came.
-pub(crate) fn holder(app: &State, request: &Request, scope: Scope) -> Result<String, Problem> {
-    let settings = app.service();
-    let name = settings.tokens.holder(request.headers(), scope).map(str::to_owned);
+pub(crate) fn holder(tokens: &Tokens, request: &Request, scope: Scope) -> Result<String, Problem> {
+    let name = tokens.holder(request.headers(), scope).map(str::to_owned);
     // Only if the tokens were read again just now.
     name.ok_or_else(|| Problem::refused(Refusal::UnknownToken, "this token is not known any more"))
 }
