@@ -398,7 +398,7 @@ mod tests {
             "needs \"host\", \"from\" and \"to\"",
             "\"alerts.sinks[3].name\" is missing",
             "exclude each other",
-            "\"alerts.sinks[4].tls\" is \"none\", and a password would cross the network readably",
+            "\"alerts.sinks[5].tls\" is \"none\", and a password would cross the network readably",
             "names \"nonsense\"; the kinds are refused_file",
             "names \"z\", which is none of \"alerts.sinks\"",
             "\"alerts.rules[1].subject\" is no pattern",

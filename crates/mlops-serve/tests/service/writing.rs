@@ -10,7 +10,7 @@ use mlops_core::ids::{ReleaseId, Step};
 use mlops_core::ledger::{ApprovalState, Ledger};
 use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 use mlops_core::run::context::Context;
-use mlops_core::stage::outcomes;
+use mlops_core::stage::{forget, outcomes};
 use mlops_serve::{Options, Tokens};
 use serde_json::{Value, json};
 
@@ -324,4 +324,28 @@ fn reports_are_renewed_after_labels_and_decisions_without_delaying_the_answer() 
     let context = scene.context();
     let ledger = Ledger::open_to_read(&context.config.ledger_path()).unwrap().unwrap();
     assert_eq!(outcomes::newest(&ledger).unwrap().unwrap().labels.kept, 2);
+}
+
+#[test]
+fn an_erased_person_is_in_no_batch_any_more() {
+    let scene = receiving(&json!({}));
+    let service = scene.serve_with(options());
+    let of = |id: &str| json!({ "customer": id, "churned": "yes" });
+    json_labels(&service, &json!([of("c1x3"), of("c1x4")])).ends_with(200);
+    json_labels(&service, &of("c1x5")).ends_with(200);
+    service.ended();
+    assert_eq!(joined(&scene).outcomes.labels.kept, 3);
+    let context = scene.context();
+    let mut workspace = context.open(Step::Ingestion).unwrap();
+    let request = forget::Request {
+        people: vec!["c1x3".to_owned()],
+        who: "Anna".to_owned(),
+        why: "she asked".to_owned(),
+        ..Default::default()
+    };
+    forget::run(&context, &mut workspace, &request).unwrap();
+    drop(workspace);
+    assert_eq!(kept(&scene), ["customer,churned\nc1x5,yes\n"]);
+    // What others said stays known.
+    assert_eq!(joined(&scene).outcomes.labels.kept, 2);
 }
