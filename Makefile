@@ -1,13 +1,14 @@
 # Everything a user types. `make` alone lists the targets.
 CONFIG ?= config.json
 PYTHON ?= python3
+PREFIX ?= /usr/local
 # Compiling takes minutes the first time: cargo shows how far it is. The second call says nothing.
 BUILD = cargo build --release --bin
 RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
 .PHONY: help build first-run ingestion training scoring deployment diagnostics reporting fullprocess app apicalls \
-        cron cron-install cron-uninstall test soak bench lint fmt doc clean-data
+        cron cron-install cron-uninstall install uninstall dist test soak bench lint fmt doc clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,16 @@ cron-uninstall: ## Remove it from the crontab
 
 build: ## All binaries, into target/release
 	cargo build --release --workspace
+
+install: ## One executable, mlops, into PREFIX=/usr/local, with units of systemd
+	@$(BUILD) mlops
+	@packaging/install.sh install "$(PREFIX)"
+
+uninstall: ## Remove what install put there; data stay
+	@packaging/install.sh uninstall "$(PREFIX)"
+
+dist: ## An archive for machines without Rust, in target/dist
+	@packaging/dist.sh
 
 test: ## All tests, with reduced counts; the last line has the totals
 	@.ci/test --workspace

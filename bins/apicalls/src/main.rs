@@ -13,7 +13,7 @@ use mlops_runtime::apicalls;
 /// apireturns.txt and apireturns.json, and says what changed since the last call
 #[derive(Parser)]
 #[command(
-    version,
+    version = mlops_runtime::VERSION,
     after_help = "Examples:\n  apicalls                                   the newest test data, to \
                   the configured app\n  apicalls --url https://app.example --data clients.csv\n\nTokens \
                   for the app come from the environment: MLOPS_READ_TOKEN and MLOPS_PREDICT_TOKEN, \
@@ -32,7 +32,7 @@ struct Arguments {
     data: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments { common, url, data } = Arguments::parse();
     let options = apicalls::Options { url, data };
     mlops_runtime::run(Step::ApiCalls, &common, |context, _| apicalls::run(context, &options))

@@ -15,7 +15,7 @@ use mlops_serve::{Options, Reload, Settings, Tokens};
 /// Serves predictions of the live release over HTTP; follows promotions and rollbacks while it runs
 #[derive(Parser)]
 #[command(
-    version,
+    version = mlops_runtime::VERSION,
     after_help = "Examples:\n  app                          on http://127.0.0.1:8000\n  app \
                   --port 9000 --quiet       errors only\n  MLOPS_READ_TOKEN=… MLOPS_PREDICT_TOKEN=… \
                   app --host 0.0.0.0\n\nSIGHUP makes it reload configuration, tokens and certificate; a second SIGTERM or Ctrl-C ends it at once.\n\nExit codes: 0 stopped on request with all requests answered, 1 \
@@ -44,7 +44,7 @@ struct Arguments {
     insecure: bool,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments { common, host, port, tokens_file, insecure } = Arguments::parse();
     mlops_runtime::attend(&common, |context, access_log| {
         let options = Options {

@@ -18,7 +18,7 @@ use mlops_runtime::renew;
 /// one atomic step
 #[derive(Parser)]
 #[command(
-    version,
+    version = mlops_runtime::VERSION,
     after_help = "Examples:\n  deployment --reason \"new data of July\"\n  deployment history\n  \
                   deployment rollback --reason \"too many false alarms\"\n\nExit codes: 0 done or \
                   nothing to do, 1 failed or a release is damaged, 2 wrong usage or configuration, \
@@ -191,7 +191,7 @@ fn by(who: Option<String>) -> String {
     who.or_else(mlops_runtime::user).unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments { common, reason, again, accept, command } = Arguments::parse();
     match command {
         None => mlops_runtime::run(Step::Deployment, &common, |context, workspace| {

@@ -17,7 +17,7 @@ use mlops_runtime::{alerts, dependencies, renew};
 /// runs, versions of dependencies; or two files side by side
 #[derive(Parser)]
 #[command(
-    version,
+    version = mlops_runtime::VERSION,
     after_help = "Examples:\n  diagnostics --data clients.csv --output risk.csv\n  \
                   diagnostics --data clients.csv --output risk.csv --explain 4\n  diagnostics \
                   compare 2 3"
@@ -137,7 +137,7 @@ struct Compare {
     exit_code: bool,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments { common, diagnose: options, command } = Arguments::parse();
     if command.is_some() && options != Diagnose::default() {
         let message = "a command takes its own options, behind its name: see `diagnostics compare \

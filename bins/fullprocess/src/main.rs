@@ -14,7 +14,7 @@ use mlops_sources::Everywhere;
 /// retrained one go live? Records why
 #[derive(Parser)]
 #[command(
-    version,
+    version = mlops_runtime::VERSION,
     after_help = "Examples:\n  fullprocess                  one run, as cron starts it\n  \
                   fullprocess --dry-run        what it would decide; writes nothing\n  \
                   fullprocess --explain        explain the most recent decision\n\nExit \
@@ -43,7 +43,7 @@ struct Arguments {
     explain: Option<String>,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments { common, force, accept, dry_run, explain } = Arguments::parse();
     let common = common.reaching(Everywhere::new());
     if let Some(run) = explain {

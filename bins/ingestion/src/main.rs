@@ -16,7 +16,7 @@ use mlops_sources::Everywhere;
 /// and writes the next version of the data set, finaldata{N}.csv
 #[derive(Parser)]
 #[command(
-    version,
+    version = mlops_runtime::VERSION,
     after_help = "Examples:\n  ingestion --config config.json\n  ingestion sources            what \
                   each source has\n  ingestion sources test NAME  read one of its objects on \
                   trial\n  ingestion contract export    the contracts in the words of the Open Data \
@@ -227,7 +227,7 @@ fn forgetting(common: &mlops_runtime::Common, request: &Request, dry_run: bool) 
     })
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments {
         common,
         retry,

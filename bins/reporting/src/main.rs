@@ -11,7 +11,7 @@ use mlops_report::stage::{self, Since};
 /// Draws the confusion matrix and eight more pictures, and writes report.html and report.pdf
 #[derive(Parser)]
 #[command(
-    version,
+    version = mlops_runtime::VERSION,
     after_help = "Examples:\n  reporting && xdg-open data/practicemodels/report.html\n  reporting --since 3"
 )]
 struct Arguments {
@@ -24,7 +24,7 @@ struct Arguments {
     since: Option<Since>,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Arguments { common, since } = Arguments::parse();
     mlops_runtime::run(Step::Reporting, &common, |context, workspace| match &since {
         Some(since) => stage::since(context, workspace, since),

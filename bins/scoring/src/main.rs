@@ -11,12 +11,12 @@ use mlops_core::stage::score;
 /// Scores the latest model on the current test data: F1 with its interval, beside the best
 /// constant answer
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  scoring --json | jq .f1")]
+#[command(version = mlops_runtime::VERSION, after_help = "Example:\n  scoring --json | jq .f1")]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     mlops_runtime::run(Step::Scoring, &Arguments::parse().common, score::run)
 }

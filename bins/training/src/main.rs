@@ -10,12 +10,12 @@ use mlops_core::stage::train;
 
 /// Trains a scaler and a logistic regression on the newest data set, leaving out test rows
 #[derive(Parser)]
-#[command(version, after_help = "Example:\n  training --json | jq .card.coefficients")]
+#[command(version = mlops_runtime::VERSION, after_help = "Example:\n  training --json | jq .card.coefficients")]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     mlops_runtime::run(Step::Training, &Arguments::parse().common, train::run)
 }

@@ -46,6 +46,7 @@ const CRATES: &[&str] = &[
     "mlops-report",
     "mlops-runtime",
     "mlops-serve",
+    "mlops-setup",
     "mlops-sources",
 ];
 

@@ -34,6 +34,7 @@ mod progress;
 pub mod renew;
 mod run_log;
 mod schema;
+mod settings;
 mod textfile;
 mod unattended;
 mod watchdog;
@@ -55,6 +56,12 @@ pub use arguments::Common;
 pub use environment::{secret, user};
 pub use unattended::run_unattended;
 pub use watchdog::Watchdog;
+
+/// What `--version` says: the version and, in a build for others (`make dist`), the commit.
+pub const VERSION: &str = match option_env!("MLOPS_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
 
 /// Runs one stage as the step `step`: the whole life of an attended binary.
 pub fn run<R: Report>(
@@ -142,6 +149,15 @@ pub fn attend<R: Report + Send + 'static>(
 /// Prints the JSON Schema of the configuration.
 pub fn print_config_schema(common: &Common) -> ExitCode {
     ExitCode::from(tell(common, Ok(schema::Schema(Config::json_schema()))))
+}
+
+/// Prints every key of the configuration with the value that counts and where it is from.
+pub fn print_settings(common: &Common) -> ExitCode {
+    mlops_formats::install();
+    let settings = Config::settings(&common.config);
+    let shown =
+        settings.map(|(config, all)| settings::Settings { file: config.file, settings: all });
+    ExitCode::from(tell(common, shown))
 }
 
 /// Opens the workspace, and logs a line for each recovery from an interrupted run.

@@ -11,7 +11,7 @@ use crate::variable;
 pub fn not_run(reason: &str) {
     let thread = std::thread::current();
     let line = format!("{}: {reason}", thread.name().unwrap_or("a test"));
-    writeln!(std::io::stderr(), "not run: {line}").unwrap();
+    std::io::stderr().write_all(format!("not run: {line}\n").as_bytes()).unwrap();
     if let Some(notes) = variable("MLOPS_NOT_RUN") {
         let mut notes = fs::File::options().append(true).open(notes).unwrap();
         // In one piece, since other tests write too.

@@ -28,6 +28,7 @@ mod schema;
 mod section;
 mod service;
 mod shapes;
+mod shown;
 pub mod sources;
 mod training;
 mod unattended;
@@ -65,6 +66,7 @@ pub use service::{
     Counted, PredictionLog, ProxyHeader, RateLimit, Service, Tls, address, is_root_path,
 };
 pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
+pub use shown::{Origin, Setting};
 pub use sources::Source;
 pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
@@ -191,36 +193,43 @@ pub enum GateMode {
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = crate::platform::files::read(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::config(
-                path.display().to_string(),
-                vec![
-                    "there is no such file: run from the project's folder, or name one with \
-                     --config or MLOPS_CONFIG"
-                        .to_owned(),
-                ],
-            ),
-            _ => Error::config(path.display().to_string(), vec![format!("cannot read it: {e}")]),
-        })?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            let problem = "it is not UTF-8: save it as UTF-8".to_owned();
-            Error::config(path.display().to_string(), vec![problem])
-        })?;
-        Self::parse(&text, path)
+        Self::parse(&Self::text_at(path)?, path)
     }
 
     /// Checks `text` as if it were the content of the file `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let place = path.display().to_string();
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let value = document::parse(text).map_err(|wrong| Error::config(&place, vec![wrong]))?;
-        let Value::Object(map) = value else {
-            return Err(Error::config(&place, vec!["the file must be an object { … }".to_owned()]));
-        };
-
+        let map = Self::object(text, path)?;
         let problems = Problems::default();
         let config = Self::read(map, path, &problems);
-        if problems.is_empty() { Ok(config) } else { Err(Error::config(place, problems.found())) }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Error::config(path.display().to_string(), problems.found()))
+        }
+    }
+
+    /// The content of the file at `path`.
+    fn text_at(path: &Path) -> Result<String> {
+        let wrong = |problem| Error::config(path.display().to_string(), vec![problem]);
+        let bytes = crate::platform::files::read(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => wrong(
+                "there is no such file: run from the project's folder, or name one with --config or \
+                 MLOPS_CONFIG"
+                    .to_owned(),
+            ),
+            _ => wrong(format!("cannot read it: {e}")),
+        })?;
+        String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8: save it as UTF-8".to_owned()))
+    }
+
+    /// The object that `text` is, the content of the file `path`.
+    fn object(text: &str, path: &Path) -> Result<Map<String, Value>> {
+        let wrong = |problem| Error::config(path.display().to_string(), vec![problem]);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match document::parse(text).map_err(wrong)? {
+            Value::Object(map) => Ok(map),
+            _ => Err(wrong("the file must be an object { … }".to_owned())),
+        }
     }
 
     /// Reads all keys, and notes what is wrong with them.

@@ -392,9 +392,13 @@ impl<'a> Section<'a> {
     /// One of the known words.
     pub(super) fn choice<T>(&mut self, key: &'static str, choices: &[(&str, T)], default: T) -> T
     where
-        T: Copy,
+        T: Copy + PartialEq,
     {
-        self.ask(key, json!({"enum": choices.iter().map(|(name, _)| *name).collect::<Vec<_>>()}));
+        let mut kind = json!({"enum": choices.iter().map(|(name, _)| *name).collect::<Vec<_>>()});
+        if let Some((name, _)) = choices.iter().find(|(_, choice)| *choice == default) {
+            kind["default"] = (*name).into();
+        }
+        self.ask(key, kind);
         let Some(value) = self.take(key) else { return default };
         if let Some((_, choice)) = choices.iter().find(|(name, _)| value.as_str() == Some(*name)) {
             return *choice;

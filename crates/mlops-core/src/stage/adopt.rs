@@ -36,6 +36,12 @@ const THEIRS: &str = "finaldata.csv";
 
 /// Records what scripts ingested into the output folder.
 pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
+    let mut report = adopt(context, workspace)?;
+    report.has_delivered(super::deliver::run(context, workspace)?);
+    Ok(report)
+}
+
+fn adopt(context: &Context, workspace: &mut Workspace) -> Result<Ingested> {
     let config = &context.config;
     let path = config.output_folder.join(THEIRS);
     let last = workspace.ledger.latest_dataset()?;

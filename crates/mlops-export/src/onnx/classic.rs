@@ -3,7 +3,7 @@
 //!
 //! These have only floats, so that probabilities hold to about six digits. Inputs as in `core`, but numbers
 //! as floats; outputs `label`, and `probabilities` of the negative and the positive label. Not for splines,
-//! bins and dates, which these operators do not have: [`file`] names the columns that need `core`.
+//! bins and dates, which these operators do not have: [`file()`] names the columns that need `core`.
 
 use super::graph::{Builder, float, floats, integer, text, texts};
 use super::proto::elements;

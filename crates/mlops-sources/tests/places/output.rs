@@ -12,8 +12,8 @@ use mlops_core::ids::{Severity, Step};
 use mlops_core::platform::disk::Disk;
 use mlops_core::run::attention::Attention;
 use mlops_core::run::context::Report as _;
-use mlops_core::stage::decide;
 use mlops_core::stage::ingest::report::Ingested;
+use mlops_core::stage::{adopt, decide};
 use mlops_core::{ErrorKind, Result};
 use mlops_sources::Everywhere;
 use mlops_testkit::postgres::{PASSWORD, Postgres};
@@ -536,4 +536,22 @@ fn data_sets_that_are_parquet_files_give_the_same_table() {
         assert_eq!(report.delivered.iter().map(|v| v.0).collect::<Vec<_>>(), [2]);
         assert_eq!(world.ask(&sql.replace("= 1", "= 2")).len(), 4);
     });
+}
+
+#[test]
+fn the_data_set_of_earlier_scripts_is_delivered_too() {
+    let mut world = World::new(None, "replace");
+    world.scene.file("out/finaldata.csv", format!("{HEADER}{}", sample_rows(20, 1)));
+    let adopted = |world: &World| world.scene.step(Step::AdoptData, adopt::run).unwrap();
+    // A database that cannot be written delays the table alone, and adopting again brings it.
+    let (table, mut wrong) = (world.table.clone(), world.table.clone());
+    wrong["uri"] = json!("sqlite:no/such/folder/clients.db");
+    world.configure(&wrong, &json!({}));
+    let behind = adopted(&world);
+    assert!(behind.new_version && behind.behind.is_some(), "{behind}");
+    world.configure(&table, &json!({}));
+    let again = adopted(&world);
+    assert_eq!((again.new_version, again.delivered.len(), again.behind), (false, 1, None));
+    assert_eq!(world.ask("SELECT count(*), count(DISTINCT corporation) FROM clients"), ["20|20"]);
+    assert!(adopted(&world).delivered.is_empty());
 }

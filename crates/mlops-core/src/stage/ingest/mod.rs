@@ -74,10 +74,7 @@ pub fn run(
     options: Options,
 ) -> Result<Ingested> {
     let mut report = ingest(context, workspace, folder, options)?;
-    let delivered = super::deliver::run(context, workspace)?;
-    report.delivered = delivered.versions;
-    report.behind = delivered.behind;
-    report.warnings.extend(delivered.warnings);
+    report.has_delivered(super::deliver::run(context, workspace)?);
     report.bound();
     Ok(report)
 }

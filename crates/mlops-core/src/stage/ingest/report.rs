@@ -15,6 +15,7 @@ use crate::ledger::{DatasetRecord, FileRecord, FileStatus};
 use crate::run::attention::{self, Fact, Finding, Remark};
 use crate::run::context::Report;
 use crate::run::lineage::{Dataset, Lineage};
+use crate::stage::deliver::Delivered;
 use crate::text;
 
 /// The report of `ingestion`.
@@ -115,6 +116,13 @@ impl Ingested {
             delivered: Vec::new(),
             behind: None,
         }
+    }
+
+    /// Takes in what was brought into the table of "output.table".
+    pub(in crate::stage) fn has_delivered(&mut self, delivered: Delivered) {
+        self.delivered = delivered.versions;
+        self.behind = delivered.behind;
+        self.warnings.extend(delivered.warnings);
     }
 
     /// Cuts long lists and counts the rest; the records of the files are complete.
