@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use mlops_core::config::Config;
@@ -32,8 +33,9 @@ struct Arguments {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// A file of tokens, one per line: a scope (read or predict), a space and the token; in addition
-    /// to those in MLOPS_READ_TOKEN and MLOPS_PREDICT_TOKEN
+    /// A file of tokens, one per line: a scope (read, predict, labels or approve), the token, and the name of
+    /// who has it if records are to have it; in addition to those in MLOPS_READ_TOKEN, MLOPS_PREDICT_TOKEN,
+    /// MLOPS_LABELS_TOKEN and MLOPS_APPROVE_TOKEN
     #[arg(long, value_name = "PATH", env = "MLOPS_TOKENS_FILE")]
     tokens_file: Option<PathBuf>,
 
@@ -53,6 +55,7 @@ pub(crate) fn main() -> ExitCode {
             access_log,
             json_log: common.log_format == "json",
             reload: Some(reload(common.config.clone(), tokens_file)),
+            renew: Some(Arc::new(mlops_runtime::renew::now)),
         };
         mlops_serve::run(context, options)
     })
@@ -72,7 +75,12 @@ fn address(text: &str) -> std::result::Result<IpAddr, &'static str> {
 
 fn tokens(file: Option<&Path>) -> Result<Tokens> {
     let mut tokens = Tokens::default();
-    for (name, scope) in [("MLOPS_READ_TOKEN", "read"), ("MLOPS_PREDICT_TOKEN", "predict")] {
+    for (name, scope) in [
+        ("MLOPS_READ_TOKEN", "read"),
+        ("MLOPS_PREDICT_TOKEN", "predict"),
+        ("MLOPS_LABELS_TOKEN", "labels"),
+        ("MLOPS_APPROVE_TOKEN", "approve"),
+    ] {
         if let Some(token) = mlops_runtime::secret(name) {
             tokens.add(scope, &token, name)?;
         }

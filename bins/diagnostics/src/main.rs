@@ -10,8 +10,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use mlops_compare::Tolerance;
 use mlops_compare::command as compare;
 use mlops_core::ids::Step;
-use mlops_core::stage::{alert, diagnose, outcomes};
-use mlops_runtime::{alerts, dependencies};
+use mlops_core::stage::{alert, diagnose};
+use mlops_runtime::{alerts, dependencies, renew};
 
 /// Predictions of the deployed model on a data set, statistics of its columns, timings of past
 /// runs, versions of dependencies; or two files side by side
@@ -162,11 +162,7 @@ pub(crate) fn main() -> ExitCode {
             };
             diagnose::run(context, workspace, &options)
         }),
-        Some(Action::Outcomes) => {
-            mlops_runtime::run(Step::Outcomes, &common, |context, workspace| {
-                outcomes::run(context, workspace, outcomes::Reach::Here)
-            })
-        }
+        Some(Action::Outcomes) => mlops_runtime::run(Step::Outcomes, &common, renew::outcomes),
         Some(Action::Alerts { command: Alerts::List }) => mlops_runtime::look(&common, alert::list),
         Some(Action::Alerts { command: Alerts::Test { name } }) => {
             mlops_runtime::look(&common, |context| alerts::test(context, name.as_deref()))

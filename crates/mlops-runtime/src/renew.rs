@@ -12,6 +12,7 @@ use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::stage::approve::{self, Approved};
 use mlops_core::stage::deploy::{self, Deployed};
 use mlops_core::stage::diagnose::{self, DIAGNOSTICS, Diagnostics};
+use mlops_core::stage::outcomes::{self, Joined};
 use mlops_core::stage::rollback::{self, RolledBack};
 use mlops_core::stage::score::Scoring;
 use mlops_report::stage::{Known, PAGE, PDF, Reported};
@@ -122,8 +123,25 @@ pub fn deploy(
 
 /// Renews diagnostics and reports after something that changes what they say, such as labels that came
 /// later. If that fails, `done` still stands.
-pub fn after<T>(context: &Context, workspace: &mut Workspace, done: T) -> Renewed<T> {
+fn after<T>(context: &Context, workspace: &mut Workspace, done: T) -> Renewed<T> {
     Renewed::of(context, workspace, done, None)
+}
+
+/// Joins labels that came later; if any are new, renews diagnostics and reports.
+pub fn outcomes(context: &Context, workspace: &mut Workspace) -> Result<Renewed<Joined>> {
+    let done = outcomes::run(context, workspace, outcomes::Reach::Here)?;
+    if done.new_labels == 0 || context.store().live()?.is_none() {
+        return Ok(Renewed { done, reporting: None, stale: None });
+    }
+    Ok(after(context, workspace, done))
+}
+
+/// Renews diagnostics and reports on what is live, for a service that goes on whatever comes of it.
+pub fn now(context: &Context, workspace: &mut Workspace) -> Result<()> {
+    if context.store().live()?.is_none() {
+        return Ok(());
+    }
+    run(context, workspace, None, None).map(drop)
 }
 
 impl<T> Renewed<T> {

@@ -31,30 +31,79 @@ pub(crate) enum Scope {
     Read,
     /// Predictions and scores for rows in requests.
     Predict,
+    /// Outcomes of predictions, which are kept.
+    Labels,
+    /// Decisions on challengers that wait.
+    Approve,
+}
+
+impl Scope {
+    /// Those that a token can have.
+    const OF_TOKENS: [Self; 4] = [Self::Read, Self::Predict, Self::Labels, Self::Approve];
+
+    /// Its name in files of tokens.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Predict => "predict",
+            Self::Labels => "labels",
+            Self::Approve => "approve",
+        }
+    }
+
+    /// Whether what it allows changes the workspace. That always takes a token, which no browser sends by
+    /// itself.
+    pub(crate) fn writes(self) -> bool {
+        matches!(self, Self::Labels | Self::Approve)
+    }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
 }
 
 /// The minimum length of a token in characters.
 const MIN_LENGTH: usize = 16;
+/// The longest name of a token in characters.
+const MAX_NAME: usize = 100;
 
-/// The known tokens. Without any, all requests are allowed.
+/// The known tokens. Without any for reading or predicting, everybody may do that.
 #[derive(Debug, Clone, Default)]
-pub struct Tokens {
-    read: Vec<Digest>,
-    predict: Vec<Digest>,
+pub struct Tokens(Vec<Known>);
+
+/// A token that is known.
+#[derive(Debug, Clone)]
+struct Known {
+    digest: Digest,
+    scope: Scope,
+    /// Who has it, for records.
+    name: String,
 }
 
 impl Tokens {
-    /// Whether there are no tokens.
+    /// Whether there are no tokens for reading or predicting.
     pub fn is_empty(&self) -> bool {
-        self.read.is_empty() && self.predict.is_empty()
+        self.0.iter().all(|known| known.scope.writes())
     }
 
-    /// Adds a token for `scope`, `read` or `predict`; `place` is where it was given.
+    /// Adds a token for `scope`: `read`, `predict`, `labels` or `approve`; `place` is where it was given, and
+    /// the name under which records have who used it.
     ///
     /// # Errors
     /// `Config` for another scope, or a token that is too short or has characters that no header
     /// may contain.
     pub fn add(&mut self, scope: &str, token: &str, place: &str) -> Result<()> {
+        self.add_named(scope, token, place, None)
+    }
+
+    fn add_named(
+        &mut self,
+        scope: &str,
+        token: &str,
+        place: &str,
+        name: Option<&str>,
+    ) -> Result<()> {
         let bad = |message: &str| Error::config(place, vec![message.to_owned()]);
         if token.len() < MIN_LENGTH || !token.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(bad(
@@ -62,15 +111,18 @@ impl Tokens {
                             one with `openssl rand -hex 32`",
             ));
         }
-        match scope {
-            "read" => self.read.push(Digest::of(token.as_bytes())),
-            "predict" => self.predict.push(Digest::of(token.as_bytes())),
-            _ => return Err(bad("a token's scope is \"read\" or \"predict\"")),
-        }
+        let named = Scope::OF_TOKENS.into_iter().find(|known| known.name() == scope);
+        let Some(scope) = named else {
+            let message = "a token's scope is \"read\", \"predict\", \"labels\" or \"approve\"";
+            return Err(bad(message));
+        };
+        let name = name.unwrap_or(place).chars().take(MAX_NAME).collect();
+        self.0.push(Known { digest: Digest::of(token.as_bytes()), scope, name });
         Ok(())
     }
 
-    /// Adds the tokens in `text`: each line has a scope and a token, `#` starts a comment.
+    /// Adds the tokens in `text`: each line has a scope, a token and perhaps the name of who has it; `#` starts
+    /// a comment.
     ///
     /// # Errors
     /// As for [`Tokens::add`], naming the line.
@@ -81,74 +133,93 @@ impl Tokens {
                 continue;
             }
             let place = format!("{place}, line {}", number + 1);
-            let Some((scope, token)) = line.split_once([' ', '\t']) else {
+            let Some((scope, rest)) = line.split_once([' ', '\t']) else {
                 let message = "a line is a scope, a space and a token".to_owned();
                 return Err(Error::config(place, vec![message]));
             };
-            self.add(scope, token.trim(), &place)?;
+            let rest = rest.trim();
+            let (token, name) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+            let name = Some(name.trim()).filter(|name| !name.is_empty());
+            self.add_named(scope, token, &place, name)?;
         }
         Ok(())
     }
 
     /// The digest of the token that `headers` have, if it is known.
     pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Digest> {
-        let known = |digest| among(digest, &self.read) | among(digest, &self.predict);
-        let found = sent(headers).filter(|digest| known(*digest));
+        let found = sent(headers).filter(|digest| self.granted(*digest) != 0);
         let cookies = || of_cookie(headers).into_iter().map(|token| Digest::of(token.as_bytes()));
-        found.or_else(|| cookies().find(|digest| known(*digest)))
+        found.or_else(|| cookies().find(|digest| self.granted(*digest) != 0))
     }
 
     /// Whether `token` is known, whatever it allows.
     pub(crate) fn knows(&self, token: &str) -> bool {
-        let digest = Digest::of(token.as_bytes());
-        among(digest, &self.read) | among(digest, &self.predict)
+        self.granted(Digest::of(token.as_bytes())) != 0
+    }
+
+    /// The name of who sent the token in `headers`, which has `scope`.
+    pub(crate) fn holder(&self, headers: &HeaderMap, scope: Scope) -> Option<&str> {
+        let digest = sent(headers)?;
+        // All are compared, as whenever a token is.
+        let holders = self.0.iter().filter(|known| known.scope == scope);
+        let found: Vec<&Known> = holders.filter(|known| same(digest, known.digest) != 0).collect();
+        found.first().map(|known| known.name.as_str())
+    }
+
+    /// The scopes of a token as bits, in a time that does not tell how much of it is right.
+    fn granted(&self, digest: Digest) -> u8 {
+        let of = |known: &Known| known.scope.bit() * same(digest, known.digest);
+        self.0.iter().fold(0, |found, known| found | of(known))
     }
 
     /// Checks that the request with `headers` is allowed `scope`; says where its token came from.
     pub(crate) fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<Came, Problem> {
-        if scope == Scope::Open || self.is_empty() {
+        if scope == Scope::Open || !scope.writes() && self.is_empty() {
             return Ok(Came::Given);
         }
+        if scope.writes() && !self.0.iter().any(|known| known.scope == scope) {
+            let name = scope.name();
+            let detail = format!(
+                "nobody may do that here: it needs a token of the scope \"{name}\", and there is none \
+                 (MLOPS_{}_TOKEN, or a line of --tokens-file)",
+                name.to_uppercase()
+            );
+            return Err(Problem::refused(Refusal::Scope, detail));
+        }
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            let cookies = of_cookie(headers);
-            let any = |tokens: &[Digest]| {
-                cookies
-                    .iter()
-                    .fold(false, |found, token| found | among(Digest::of(token.as_bytes()), tokens))
-            };
-            Self::allows(scope, !cookies.is_empty(), any(&self.read), any(&self.predict))?;
+            // A browser sends its cookies whoever made it send the request.
+            let cookies = if scope.writes() { Vec::new() } else { of_cookie(headers) };
+            let digests = cookies.iter().map(|token| Digest::of(token.as_bytes()));
+            let granted = digests.fold(0, |found, digest| found | self.granted(digest));
+            Self::allows(scope, !cookies.is_empty(), granted)?;
             return Ok(Came::Cookie);
         };
         let digest = bearer(value);
-        let is = |tokens: &[Digest]| digest.is_some_and(|digest| among(digest, tokens));
-        Self::allows(scope, digest.is_some(), is(&self.read), is(&self.predict))?;
+        let granted = digest.map_or(0, |digest| self.granted(digest));
+        Self::allows(scope, digest.is_some(), granted)?;
         Ok(Came::Given)
     }
 
-    /// Whether `scope` is allowed with tokens, if any were `sent`, of which one has the scope for reading or
-    /// predicting.
-    fn allows(scope: Scope, sent: bool, read: bool, predict: bool) -> Result<(), Problem> {
+    /// Whether `scope` is allowed with tokens, if any were `sent`, which have the scopes `granted`.
+    fn allows(scope: Scope, sent: bool, granted: u8) -> Result<(), Problem> {
         if !sent {
             let detail = "send a token: the header \"Authorization: Bearer …\"";
             let problem = Problem::refused(Refusal::NoToken, detail);
             return Err(problem.with(header::WWW_AUTHENTICATE, "Bearer"));
         }
-        match (scope, read, predict) {
-            (Scope::Read, true, _) | (Scope::Predict, _, true) => Ok(()),
-            (_, false, false) => {
-                Err(Problem::refused(Refusal::UnknownToken, "this token is not known here")
-                    .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
-            }
-            _ => Err(Problem::refused(
-                Refusal::Scope,
-                if scope == Scope::Read {
-                    "this token allows predictions only; this endpoint needs the scope \"read\""
-                } else {
-                    "this token allows reading only; this endpoint needs the scope \"predict\""
-                },
-            )
-            .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")),
+        if granted & scope.bit() != 0 {
+            return Ok(());
         }
+        if granted == 0 {
+            return Err(Problem::refused(Refusal::UnknownToken, "this token is not known here")
+                .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
+        }
+        let detail = format!(
+            "this token is for something else: this endpoint needs one of the scope \"{}\"",
+            scope.name()
+        );
+        Err(Problem::refused(Refusal::Scope, detail)
+            .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\""))
     }
 }
 
@@ -171,15 +242,11 @@ pub(crate) fn of_cookie(headers: &HeaderMap) -> Vec<String> {
     ours.filter(|token| !token.is_empty()).take(16).map(decoded).collect()
 }
 
-/// Whether `digest` is among `known`, in constant time.
-fn among(digest: Digest, known: &[Digest]) -> bool {
-    let mut found = 0_u8;
-    for other in known {
-        let pairs = digest.bytes().iter().zip(other.bytes());
-        let difference = pairs.fold(0_u8, |d, (a, b)| d | (a ^ b));
-        found |= u8::from(std::hint::black_box(difference) == 0);
-    }
-    found != 0
+/// 1 if the digests are the same, and else 0, in constant time.
+fn same(one: Digest, other: Digest) -> u8 {
+    let pairs = one.bytes().iter().zip(other.bytes());
+    let difference = pairs.fold(0_u8, |d, (a, b)| d | (a ^ b));
+    u8::from(std::hint::black_box(difference) == 0)
 }
 
 #[cfg(test)]
@@ -226,8 +293,54 @@ mod tests {
     }
 
     #[test]
+    fn what_writes_takes_a_token_of_its_own_which_has_a_name() {
+        let bearer = |token: &str| {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            headers.insert(header::AUTHORIZATION, value);
+            headers
+        };
+        let status = |tokens: &Tokens, headers: &HeaderMap, scope| {
+            tokens.check(headers, scope).err().map(|problem| problem.status.as_u16())
+        };
+        let mut tokens = Tokens::default();
+        assert_eq!(status(&tokens, &HeaderMap::new(), Scope::Labels), Some(403));
+        assert_eq!(status(&tokens, &HeaderMap::new(), Scope::Read), None);
+        let text = "approve approve-0123456789 Anna Ruiz\nlabels labels-0123456789ab\n";
+        tokens.add_lines(text, "tokens").unwrap();
+        // Who may read does not change by that.
+        assert!(tokens.is_empty());
+        assert_eq!(status(&tokens, &HeaderMap::new(), Scope::Read), None);
+        for (token, scope, expected) in [
+            ("approve-0123456789", Scope::Approve, None),
+            ("approve-0123456789", Scope::Labels, Some(403)),
+            ("labels-0123456789ab", Scope::Labels, None),
+            ("labels-0123456789ab", Scope::Approve, Some(403)),
+            ("labels-0123456789ac", Scope::Labels, Some(401)),
+        ] {
+            assert_eq!(status(&tokens, &bearer(token), scope), expected, "{token} {scope:?}");
+        }
+        assert_eq!(status(&tokens, &HeaderMap::new(), Scope::Labels), Some(401));
+        let mut cookie = HeaderMap::new();
+        let value = format!("{COOKIE}=labels-0123456789ab");
+        cookie.insert(header::COOKIE, HeaderValue::from_str(&value).unwrap());
+        assert_eq!(status(&tokens, &cookie, Scope::Labels), Some(401));
+        let holder = |token, scope| tokens.holder(&bearer(token), scope).map(str::to_owned);
+        assert_eq!(holder("approve-0123456789", Scope::Approve).as_deref(), Some("Anna Ruiz"));
+        let place = Some("tokens, line 2");
+        assert_eq!(holder("labels-0123456789ab", Scope::Labels).as_deref(), place);
+        assert_eq!(holder("labels-0123456789ab", Scope::Approve), None);
+    }
+
+    #[test]
     fn a_weak_token_is_refused_with_its_place() {
-        for text in ["read short", "write 0123456789abcdef", "read 0123456789abc def", "alone"] {
+        for text in [
+            "read short",
+            "write 0123456789abcdef",
+            "read 0123456789abc def",
+            "alone",
+            "approve short Anna",
+        ] {
             let error = Tokens::default().add_lines(text, "tokens.txt").unwrap_err().to_string();
             assert!(error.contains("tokens.txt, line 1"), "{error}");
             assert!(!error.contains("0123456789"), "{error}");

@@ -77,6 +77,14 @@ impl Operation {
         Self { verb: Verb::Post, scope, max_body, handler, describe }
     }
 
+    /// An operation that takes labels and requires the scope for them.
+    pub(crate) const fn labels(
+        handler: fn(Call) -> Answering,
+        describe: fn() -> Described,
+    ) -> Self {
+        Self { scope: Scope::Labels, ..Self::post(handler, describe) }
+    }
+
     /// An operation that takes rows and requires the scope for predictions.
     pub(crate) const fn post(handler: fn(Call) -> Answering, describe: fn() -> Described) -> Self {
         let max_body: Option<fn(&Service) -> usize> = Some(|service| service.max_body_bytes);

@@ -6,13 +6,15 @@
 
 use axum::response::Response;
 
-use crate::access::Scope::{Open, Read};
+use crate::access::Scope::{Approve, Open, Read};
 use crate::call::{Call, at_once};
 use crate::endpoint::{Endpoint, Operation as Op};
 use crate::openapi::operation::{Operation as Described, TEXT};
 use crate::pages::endpoints::PAGES;
 use crate::problem::Dialect::{Inference, Mlflow, Problem};
-use crate::{body, health, invocations, openapi, predict, prefix, recorded, scoring, v2};
+use crate::{
+    approvals, body, health, invocations, labels, openapi, predict, prefix, recorded, scoring, v2,
+};
 
 /// The table without the pages, in the order of the description.
 static ENDPOINTS: &[Endpoint] = &[
@@ -72,6 +74,37 @@ static ENDPOINTS: &[Endpoint] = &[
             Read,
             |call| Box::pin(recorded::diagnose(call)),
             || on_record("diagnostics", "The newest diagnostics", "Record"),
+        )],
+    ),
+    Endpoint::new(
+        "/labels",
+        Problem,
+        &[Op::labels(
+            |call| Box::pin(labels::take(call)),
+            || {
+                Described::new("sendLabels", "labels", "Keep outcomes of predictions")
+                    .takes("Labels")
+                    .also_csv()
+                    .can_miss()
+                    .can_conflict()
+                    .answers("What was kept, durably", "LabelBatch")
+            },
+        )],
+    ),
+    Endpoint::new(
+        "/approvals/{release}",
+        Problem,
+        &[Op::form(
+            Approve,
+            |call| Box::pin(approvals::decide(call)),
+            || {
+                let summary = "Approve or reject a challenger that waits";
+                Described::new("decideOnChallenger", "approvals", summary)
+                    .takes("Ruling")
+                    .can_miss()
+                    .can_conflict()
+                    .answers("What was decided", "Ruled")
+            },
         )],
     ),
     Endpoint::new(
@@ -319,6 +352,9 @@ mod tests {
             ("/livez", Method::POST, Scope::Predict),
             ("/", Method::GET, Scope::Read),
             ("/runs", Method::POST, Scope::Predict),
+            ("/labels", Method::POST, Scope::Labels),
+            ("/labels", Method::GET, Scope::Read),
+            ("/approvals/{release}", Method::POST, Scope::Approve),
             ("/login", Method::POST, Scope::Open),
             ("/style.css", Method::GET, Scope::Open),
             ("/nothing", Method::GET, Scope::Open),

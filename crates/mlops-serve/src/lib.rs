@@ -10,6 +10,7 @@
 //! | `predict` | from the bytes of a request to a table of features, and to an answer |
 //! | `pages` | the dashboard: pages for people, each with its JSON at the same path |
 //! | `recorded` | records about the live release; nothing is computed or written |
+//! | `Renewal` | `renewal`: what follows from what was written, by `labels` and `approvals`; `writing` is what these share |
 //! | `Identity` | `tls`: the certificate, followed as its files change; `stream`: a connection with it or without |
 //! | `Client` | `client`: who asks, also behind proxies; `admission` and `rate`: how much each may; `refusals`: who was refused, and why |
 //! | `Budget` | `budget`: the memory that all bodies share; `limits`: how much one may take |
@@ -22,6 +23,7 @@
 
 mod access;
 mod admission;
+mod approvals;
 mod body;
 mod budget;
 mod call;
@@ -34,6 +36,7 @@ mod endpoint;
 mod endpoints;
 mod health;
 mod invocations;
+mod labels;
 mod ledger_metrics;
 mod limits;
 mod linger;
@@ -53,6 +56,7 @@ mod recorded;
 mod refusal;
 mod refusals;
 mod reload;
+mod renewal;
 mod request_id;
 mod router;
 mod scoring;
@@ -63,8 +67,10 @@ mod state;
 mod stream;
 mod tls;
 mod v2;
+mod writing;
 
 pub use access::Tokens;
 pub use reload::Reload;
+pub use renewal::Renew;
 pub use server::{Options, Served, Server, run};
 pub use state::Settings;

@@ -16,13 +16,13 @@ use crate::endpoint::{Endpoint, Operation};
 use crate::live::Loaded;
 use crate::problem::Dialect;
 use crate::state::Settings;
-use operation::{JSON, content};
+use operation::{HTML, JSON, content, text};
 use schemas::{reference, schemas};
 
 /// Statuses with which any operation with a body can end.
-const OF_BODIES: &[u16] = &[400, 401, 403, 408, 413, 415, 421, 422, 500, 503, 504];
+const OF_BODIES: &[u16] = &[400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 503, 504];
 /// Statuses with which any other operation can end.
-const OF_READS: &[u16] = &[400, 401, 403, 421, 500, 503, 504];
+const OF_READS: &[u16] = &[400, 401, 403, 421, 429, 500, 503, 504];
 
 /// The document for `endpoints`, with the present configuration and model.
 pub(crate) fn document(
@@ -75,11 +75,21 @@ fn described(
         Dialect::Mlflow => (JSON, "MlflowError"),
     };
     let statuses = if operation.max_body.is_some() { OF_BODIES } else { OF_READS };
-    for status in statuses.iter().chain(described.can_miss.then_some(&404)) {
+    let missing = described.can_miss.then_some(&404);
+    let conflict = described.can_conflict.then_some(&409);
+    let is_page = described.is_page || endpoint.dialect == Dialect::Page;
+    // Health checks are not counted.
+    let counted = operation.scope != Scope::Open || operation.max_body.is_some();
+    let statuses = statuses.iter().filter(|status| counted || **status != 429);
+    for status in statuses.chain(missing).chain(conflict) {
         let word = StatusCode::from_u16(*status).ok().and_then(|s| s.canonical_reason());
         let mut answer = json!({ "description": word.unwrap_or("Error"),
             "content": content(kind, &reference(schema)) });
-        if *status == 503 {
+        if is_page {
+            // A browser gets the same as a page.
+            answer["content"][HTML] = json!({ "schema": text() });
+        }
+        if matches!(*status, 429 | 503) {
             let header = json!({ "description": "seconds", "schema": { "type": "string" } });
             answer["headers"] = json!({ "Retry-After": header });
         }
@@ -96,6 +106,8 @@ fn described(
     }
     if operation.scope == Scope::Open {
         value["security"] = json!([]);
+    } else if operation.scope.writes() {
+        value["security"] = json!([{ "bearer": [] }]);
     }
     if let Some(body) = described.body {
         value["requestBody"] = body;

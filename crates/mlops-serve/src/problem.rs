@@ -98,6 +98,15 @@ impl Problem {
         problem
     }
 
+    /// Labels cannot be taken.
+    pub(crate) fn labels(faults: Faults) -> Self {
+        let detail = match faults.count {
+            1 => "1 label cannot be taken; none was kept".to_owned(),
+            n => format!("{n} labels cannot be taken; none was kept"),
+        };
+        Self { detail: detail.into(), ..Self::rows(faults) }
+    }
+
     /// The service is busy; the client should try again shortly.
     pub(crate) fn busy(detail: impl Into<Cow<'static, str>>) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);

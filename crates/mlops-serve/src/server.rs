@@ -34,6 +34,7 @@ use crate::rate::Rates;
 use crate::refusal::Refusal;
 use crate::refusals::Refusals;
 use crate::reload::{Reload, Reloader};
+use crate::renewal::{Renew, Renewal};
 use crate::router::{labels, router};
 use crate::signals;
 use crate::state::{AccessLog, App, Settings, State};
@@ -61,6 +62,8 @@ pub struct Options {
     pub json_log: bool,
     /// Reads configuration and tokens again when the service is told to reload.
     pub reload: Option<Reload>,
+    /// Renews diagnostics and reports after labels and decisions; without it, the next run does.
+    pub renew: Option<Renew>,
 }
 
 /// The report of the service when it has ended.
@@ -210,6 +213,8 @@ impl Server {
             disk: Arc::new(Semaphore::new(body::DISK)),
             budget: Arc::default(),
             access_log: log,
+            receiving: std::sync::Mutex::default(),
+            renewal: options.renew.and_then(|renew| Renewal::start(context, renew)),
             connections: (connections, service.max_connections),
             rates: Rates::default(),
             refusals,

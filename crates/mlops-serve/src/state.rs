@@ -3,7 +3,7 @@
 //! Not for anything of a single request.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
 use mlops_core::config::{Config, Service};
@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::prediction_log::PredictionLog;
 use crate::rate::Rates;
 use crate::refusals::Refusals;
+use crate::renewal::Renewal;
 use crate::tls::Identity;
 
 /// The shared state; cheap to clone.
@@ -41,6 +42,10 @@ pub(crate) struct State {
     pub(crate) disk: Arc<Semaphore>,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
+    /// Held while a batch of labels is kept.
+    pub(crate) receiving: Mutex<()>,
+    /// What follows from what was written.
+    pub(crate) renewal: Option<Renewal>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) predictions: Option<PredictionLog>,
     /// Places for connections, as many as there were at startup.

@@ -251,6 +251,12 @@ fn smtp(section: &mut Section, at: &impl Fn(String) -> PathBuf) -> Smtp {
         SmtpTls::None => 25,
     };
     let port = section.integer("port", &(1..=65_535), usual);
+    let password = secret(section, ["", "password_env", "password_file"], at);
+    if tls == SmtpTls::None && password.is_some() {
+        let message = "is \"none\", and a password would cross the network readably: use \"starttls\" or \
+                       \"tls\", or send without a password";
+        section.problem("tls", message);
+    }
     Smtp {
         host: section.text("host").unwrap_or_default(),
         port: u16::try_from(port).unwrap_or(587),
@@ -259,7 +265,7 @@ fn smtp(section: &mut Section, at: &impl Fn(String) -> PathBuf) -> Smtp {
         from: section.text("from").unwrap_or_default(),
         to: section.texts_or_one("to").unwrap_or_default(),
         user: section.text("user"),
-        password: secret(section, ["", "password_env", "password_file"], at),
+        password,
     }
 }
 
@@ -378,7 +384,9 @@ mod tests {
         let error = parse(
             r#"{"sinks":[{"name":"a","type":"exec"},{"name":"b","type":"webhook"},
                  {"name":"c","type":"smtp","host":"h"},{"type":"exec","command":["x"]},
-                 {"name":"d","type":"webhook","url":"http://x","url_env":"X"}],
+                 {"name":"d","type":"webhook","url":"http://x","url_env":"X"},
+                 {"name":"e","type":"smtp","host":"h","from":"a@b.example","to":"a@b.example",
+                  "tls":"none","user":"u","password_env":"P"}],
               "rules":[{"name":"r","kinds":["nonsense"],"to":["z"]},
                 {"name":"r","to":["d"],"subject":"["}]}"#,
         )
@@ -390,6 +398,7 @@ mod tests {
             "needs \"host\", \"from\" and \"to\"",
             "\"alerts.sinks[3].name\" is missing",
             "exclude each other",
+            "\"alerts.sinks[5].tls\" is \"none\", and a password would cross the network readably",
             "names \"nonsense\"; the kinds are refused_file",
             "names \"z\", which is none of \"alerts.sinks\"",
             "\"alerts.rules[1].subject\" is no pattern",

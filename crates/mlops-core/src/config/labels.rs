@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Config;
 use super::section::Section;
+use super::sources::{self, Place, Role, Source};
 
 /// What labels are joined by, and what becomes of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Labels {
     pub window: Period,
     /// Predicted rows with labels become training rows.
     pub train: bool,
+    /// The service takes labels that are sent to it.
+    pub receive: bool,
 }
 
 /// What tells to which prediction a label belongs.
@@ -75,6 +79,83 @@ impl Period {
     }
 }
 
+impl Config {
+    /// Whether labels are joined to predictions.
+    pub fn joins_labels(&self) -> bool {
+        let role = Role::Labels;
+        let labels = &self.labels;
+        labels.path.is_some()
+            || labels.receive
+            || self.sources.iter().any(|source| source.role == role)
+    }
+
+    /// What tells to which prediction a label belongs.
+    pub fn labels_by(&self) -> JoinBy {
+        let ids = self.identifying().next().is_some();
+        self.labels.by.unwrap_or(if ids { JoinBy::Ids } else { JoinBy::Request })
+    }
+
+    /// The store in which predictions are joined with labels.
+    pub fn outcomes_path(&self) -> PathBuf {
+        self.output_folder.join("outcomes.sqlite")
+    }
+
+    /// The folder of predicted rows with labels that are trained on.
+    pub fn labelled_folder(&self) -> PathBuf {
+        self.landed_in.join(sources::LABELLED)
+    }
+
+    /// The folder of labels that were sent to the service.
+    pub fn received_folder(&self) -> PathBuf {
+        self.landed_in.join(sources::RECEIVED)
+    }
+
+    /// Whether the files of `source` are written by this program and may not be there yet.
+    pub fn is_ours(&self, source: &Source) -> bool {
+        let ours = [self.labelled_folder(), self.received_folder()];
+        matches!(&source.place, Place::Folder(folder) if ours.contains(folder))
+    }
+
+    /// With the sources whose files this program writes: predicted rows with labels, and labels that were
+    /// sent.
+    pub(super) fn with_ours(mut self, root: &Section) -> Self {
+        let labels = self.labels.clone();
+        let labelled = sources::labelled(self.labelled_folder(), &self.ingestion);
+        let received = sources::received(self.received_folder(), &self.ingestion);
+        for (asked, key, source) in [
+            (labels.train && self.joins_labels(), "labels.train", labelled),
+            (labels.receive, "labels.receive", received),
+        ] {
+            if asked && self.sources.iter().any(|other| other.name == source.name) {
+                let name = &source.name;
+                let message = format!("has a source called \"{name}\", which is that of \"{key}\"");
+                root.problem("sources", &message);
+            }
+            self.sources.extend(asked.then_some(source));
+        }
+        self
+    }
+
+    /// Reports what joining labels needs and does not have.
+    pub(super) fn check_labels(&self, root: &Section) {
+        if !self.joins_labels() {
+            return;
+        }
+        let Some(log) = &self.service.prediction_log else {
+            let message = "is missing: labels are joined to the predictions that are logged there";
+            return root.problem("service.prediction_log_path", message);
+        };
+        if self.labels.train && !log.features {
+            let message = "must be true for \"labels.train\": a training row needs its features";
+            root.problem("service.prediction_log_features", message);
+        }
+        if self.labels_by() == JoinBy::Ids && self.identifying().next().is_none() {
+            let message = "must not be \"ids\", since \"schema.id\" names no columns";
+            root.problem("labels.by", message);
+        }
+    }
+}
+
 pub(super) fn labels(mut section: Section, at: impl Fn(String) -> PathBuf) -> Labels {
     let kinds = [JoinBy::Ids, JoinBy::Request, JoinBy::Inference];
     let windows = [Period::Auto, Period::Day, Period::Week, Period::Month];
@@ -86,6 +167,7 @@ pub(super) fn labels(mut section: Section, at: impl Fn(String) -> PathBuf) -> La
         time: section.text("time"),
         window: section.choice("window", &windows.map(|w| (w.name(), w)), Period::default()),
         train: section.boolean("train", false),
+        receive: section.boolean("receive", false),
     };
     section.finish();
     labels

@@ -294,7 +294,7 @@ impl Config {
             labels: labels::labels(root.section("labels"), |text| normal(&base.join(text))),
         };
         config.check_labels(&root);
-        let config = config.with_labelled(&root);
+        let config = config.with_ours(&root);
         if named {
             places::check(&config, &root);
         }
@@ -347,63 +347,10 @@ impl Config {
         self.ingestion.latest(&self.schema)
     }
 
-    /// Whether labels are joined to predictions.
-    pub fn joins_labels(&self) -> bool {
-        let role = sources::Role::Labels;
-        self.labels.path.is_some() || self.sources.iter().any(|source| source.role == role)
-    }
-
-    /// What tells to which prediction a label belongs.
-    pub fn labels_by(&self) -> JoinBy {
-        let ids = self.identifying().next().is_some();
-        self.labels.by.unwrap_or(if ids { JoinBy::Ids } else { JoinBy::Request })
-    }
-
     /// The names of the id columns that identify a row.
     pub fn identifying(&self) -> impl Iterator<Item = &str> {
         let ids = self.schema.names(crate::table::schema::Role::Id);
         ids.filter(|name| !self.only_slices.iter().any(|slice| slice == name))
-    }
-
-    /// The store in which predictions are joined with labels.
-    pub fn outcomes_path(&self) -> PathBuf {
-        self.output_folder.join("outcomes.sqlite")
-    }
-
-    /// The folder of predicted rows with labels that are trained on.
-    pub fn labelled_folder(&self) -> PathBuf {
-        self.landed_in.join(sources::LABELLED)
-    }
-
-    /// With `labels.train`, the source whose files are made of predicted rows.
-    fn with_labelled(mut self, root: &Section) -> Self {
-        if self.labels.train && self.joins_labels() {
-            if self.sources.iter().any(|source| source.name == sources::LABELLED) {
-                let message = "has a source called \"labelled\", which is that of \"labels.train\"";
-                root.problem("sources", message);
-            }
-            self.sources.push(sources::labelled(self.labelled_folder(), &self.ingestion));
-        }
-        self
-    }
-
-    /// Reports what joining labels needs and does not have.
-    fn check_labels(&self, root: &Section) {
-        if !self.joins_labels() {
-            return;
-        }
-        let Some(log) = &self.service.prediction_log else {
-            let message = "is missing: labels are joined to the predictions that are logged there";
-            return root.problem("service.prediction_log_path", message);
-        };
-        if self.labels.train && !log.features {
-            let message = "must be true for \"labels.train\": a training row needs its features";
-            root.problem("service.prediction_log_features", message);
-        }
-        if self.labels_by() == JoinBy::Ids && self.identifying().next().is_none() {
-            let message = "must not be \"ids\", since \"schema.id\" names no columns";
-            root.problem("labels.by", message);
-        }
     }
 
     /// The path of the lock that at most one run holds.

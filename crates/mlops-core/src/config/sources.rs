@@ -154,6 +154,19 @@ pub const LABELLED: &str = "labelled";
 
 /// That source: its files are ours, in canonical spelling, and a corrected label replaces rows.
 pub(super) fn labelled(folder: PathBuf, ingestion: &Ingestion) -> Source {
+    Source { role: Role::Train, ..ours(LABELLED, folder, ingestion) }
+}
+
+/// The name of the source, and of its folder, whose files are labels that were sent to the service.
+pub const RECEIVED: &str = "received";
+
+/// That source.
+pub(super) fn received(folder: PathBuf, ingestion: &Ingestion) -> Source {
+    Source { role: Role::Labels, ..ours(RECEIVED, folder, ingestion) }
+}
+
+/// A source of files that this program writes, in canonical spelling.
+fn ours(name: &str, folder: PathBuf, ingestion: &Ingestion) -> Source {
     let format = Format {
         kind: Some(Kind::Csv),
         delimiter: Some(','),
@@ -169,11 +182,11 @@ pub(super) fn labelled(folder: PathBuf, ingestion: &Ingestion) -> Source {
         ..ingestion.clone()
     };
     Source {
-        name: LABELLED.to_owned(),
+        name: name.to_owned(),
         place: Place::Folder(folder),
         pattern: None,
         mode: Mode::Files,
-        role: Role::Train,
+        role: Role::default(),
         reading,
         access: Access {
             endpoint: None,

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::config::Source;
-use crate::config::sources::{LABELLED, Mode, Role};
+use crate::config::sources::{Mode, Role};
 use crate::dataset::counts::own_fault;
 use crate::dataset::discover::{self, Ignored, SourceFile};
 use crate::ids::FindingKind;
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, workspace: &mut Workspace, role: Role) -> R
     let mut landing = Landing::default();
     for source in context.config.sources.iter().filter(|source| source.role == role) {
         if !source.is_fetched() {
-            if source.name == LABELLED && !context.config.labelled_folder().is_dir() {
+            if context.config.is_ours(source) && !context.config.folder_of(source).is_dir() {
                 // No prediction has a label yet.
                 continue;
             }

@@ -16,10 +16,10 @@ use serde_json::json;
 
 use super::ingest::identity;
 use super::labelled;
+use super::outcome_keys::Keys;
 use crate::config::sources::Role;
-use crate::config::{Config, InputFolder, JoinBy};
+use crate::config::{InputFolder, JoinBy};
 use crate::csv::forgotten::Forgotten;
-use crate::csv::reader::RowReader;
 use crate::dataset::counts::own_fault;
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::ids::FindingKind;
@@ -28,11 +28,10 @@ use crate::outcomes::{LabelFile, LogPlace, NewLabel, NewPrediction, Outcomes, St
 use crate::platform::digest::{Digest, Hasher};
 use crate::platform::files;
 use crate::prediction_log::reader::{read, tail};
-use crate::prediction_log::{Line, LogFile, Want, files::list};
+use crate::prediction_log::{LogFile, Want, files::list};
 use crate::run::attention::{Fact, Finding};
 use crate::run::context::{Context, Report, Workspace};
-use crate::table::schema::{Schema, SchemaFields};
-use crate::table::{Table, date};
+use crate::table::schema::Schema;
 use crate::{Error, ErrorKind, Result, text};
 
 /// Where the ledger has the view of the last join.
@@ -180,123 +179,6 @@ fn keep(ledger: &mut Ledger, outcomes: &Outcomes) -> Result<()> {
     ledger.keep(KEPT, Some(outcomes))
 }
 
-/// What labels are joined by.
-struct Keys {
-    by: JoinBy,
-    /// The id columns that identify a row, with their numbers in the schema.
-    ids: Vec<(String, usize)>,
-    /// The columns of the key in files of labels.
-    columns: Vec<String>,
-    /// The column with the time.
-    time: Option<String>,
-    /// The positive label.
-    positive: String,
-}
-
-impl Keys {
-    fn of(config: &Config) -> Self {
-        let number = |name: &str| config.schema.columns().iter().position(|c| c.name == name);
-        let ids = config.identifying();
-        let ids: Vec<(String, usize)> =
-            ids.filter_map(|name| Some((name.to_owned(), number(name)?))).collect();
-        let by = config.labels_by();
-        let columns = match by {
-            JoinBy::Ids => ids.iter().map(|(name, _)| name.clone()).collect(),
-            JoinBy::Request => ["request_id", "row"].map(str::to_owned).to_vec(),
-            JoinBy::Inference => ["inference_id", "row"].map(str::to_owned).to_vec(),
-        };
-        let positive = config.schema.positive_label().to_owned();
-        Self { by, ids, columns, time: config.labels.time.clone(), positive }
-    }
-
-    /// All that the keys and values in the store depend on.
-    fn settings(&self, config: &Config) -> String {
-        let ids: Vec<&String> = self.ids.iter().map(|(name, _)| name).collect();
-        let schema = &config.schema;
-        let labels = (schema.positive_label(), schema.target());
-        json!([self.by, ids, self.columns, self.time, labels]).to_string()
-    }
-
-    /// The schema of files of labels.
-    fn schema(&self, schema: &Schema) -> Schema {
-        let mut id = self.columns.clone();
-        id.extend(self.time.iter().filter(|time| !self.columns.contains(time)).cloned());
-        Schema::new(SchemaFields {
-            id: &id,
-            target: schema.target(),
-            positive_label: schema.positive_label(),
-            negative_label: schema.negative_label(),
-            ..SchemaFields::default()
-        })
-    }
-
-    /// The key of a logged prediction, and its ids if the key does not have them.
-    fn of_line(&self, line: &Line) -> (Option<String>, Option<String>) {
-        let ids = self.ids.iter().map(|(name, _)| line.id(name).unwrap_or_default());
-        let ids = key(&ids.collect::<Vec<_>>());
-        let row = line.row.to_string();
-        match self.by {
-            JoinBy::Ids => (ids, None),
-            JoinBy::Request => (key(&[&line.request_id, &row]), ids),
-            JoinBy::Inference => {
-                (line.inference_id.as_deref().and_then(|id| key(&[id, &row])), ids)
-            }
-        }
-    }
-
-    /// The key of row `i` of a file of labels. A request of one row needs no number for it.
-    fn of_row(&self, table: &Table, i: usize) -> Option<String> {
-        let texts = (0..self.columns.len()).map(|c| {
-            let column = &table.ids[c];
-            if i < column.len() { column.get(i) } else { "" }
-        });
-        let mut texts: Vec<&str> = texts.collect();
-        if self.by != JoinBy::Ids {
-            if texts.first().is_none_or(|id| id.is_empty()) {
-                return None;
-            }
-            if let Some(row) = texts.get_mut(1).filter(|row| row.is_empty()) {
-                *row = "0";
-            }
-        }
-        key(&texts)
-    }
-
-    /// The time of row `i` of a file of labels, if it has one.
-    fn time_of(&self, table: &Table, i: usize) -> Option<i64> {
-        let name = self.time.as_ref()?;
-        let own = self.columns.iter().position(|column| column == name);
-        let column = table.ids.get(own.unwrap_or(self.columns.len()))?;
-        let text = if i < column.len() { column.get(i).trim() } else { "" };
-        let days = date::read(text, None)?;
-        // A date without a time stands for the whole day.
-        let whole_day = text.len() <= "2026-11-30".len();
-        #[expect(clippy::cast_possible_truncation, reason = "years of four digits")]
-        let seconds = (days * 86_400.0).round() as i64;
-        Some(seconds * 1000 + if whole_day { 86_399_999 } else { 999 })
-    }
-
-    /// Whether these texts of the id columns are those of an erased person.
-    fn is_forgotten(&self, people: &Forgotten, ids: &[String]) -> bool {
-        people.has_values(|at| {
-            let place = self.ids.iter().position(|(_, number)| *number == at)?;
-            ids.get(place).map(String::as_str)
-        })
-    }
-
-    /// The same for ids as the store has them.
-    fn has_forgotten(&self, people: Option<&Forgotten>, ids: Option<&String>) -> bool {
-        let (Some(people), Some(ids)) = (people, ids) else { return false };
-        let ids = serde_json::from_str::<Vec<String>>(ids).unwrap_or_default();
-        self.is_forgotten(people, &ids)
-    }
-}
-
-/// A key of these texts; `None` if all are empty.
-fn key(texts: &[&str]) -> Option<String> {
-    (!texts.iter().all(|text| text.is_empty())).then(|| json!(texts).to_string())
-}
-
 /// Reads what is new in a file of the log; returns the number of predictions.
 fn read_log(
     store: &mut Store,
@@ -396,7 +278,7 @@ fn label_files(
                 for landed in workspace.ledger.landed(&source.name)? {
                     found.push(SourceFile::at(config, landed.location.path(&config.base)));
                 }
-            } else {
+            } else if !config.is_ours(source) || config.folder_of(source).is_dir() {
                 match discover::matching(config, source) {
                     Ok(listing) => found.extend(listing.candidates),
                     Err(error) => failures.push(format!("source \"{}\": {error}", source.name)),
@@ -466,13 +348,8 @@ fn read_labels(
     }
     let (mut index, mut pending) = (0, 0);
     let came = stamp.modified().timestamp_millis();
-    let reader = match keys.by {
-        JoinBy::Ids => RowReader::labelled(schema, &config.ingestion),
-        // The number of the row may be missing.
-        JoinBy::Request | JoinBy::Inference => RowReader::evaluation(schema, &config.ingestion),
-    };
+    let reader = keys.reader(schema, &config.ingestion);
     let reader = reader.of_sources(config).on_threads(config.limits.threads);
-    let reader = reader.with_ids().without_hashes().without_digest();
     store.begin()?;
     store.set_label_file(&mut progress)?;
     let first = progress.rows;

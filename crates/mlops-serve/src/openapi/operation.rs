@@ -20,6 +20,10 @@ pub(crate) struct Operation {
     pub(super) body: Option<Value>,
     /// The requested object may not exist.
     pub(super) can_miss: bool,
+    /// The state of the workspace may not allow it.
+    pub(super) can_conflict: bool,
+    /// Also answers as a page, also with errors.
+    pub(super) is_page: bool,
     /// Parameters of the query.
     pub(super) query: Vec<Value>,
     /// The status and schema of the negative answer, if there is one.
@@ -31,7 +35,15 @@ impl Operation {
     pub(crate) fn new(id: &str, tag: &str, summary: &str) -> Self {
         let value =
             json!({ "operationId": id, "tags": [tag], "summary": summary, "responses": {} });
-        Self { value, body: None, can_miss: false, query: Vec::new(), otherwise: None }
+        Self {
+            value,
+            body: None,
+            can_miss: false,
+            can_conflict: false,
+            is_page: false,
+            query: Vec::new(),
+            otherwise: None,
+        }
     }
 
     /// Adds a JSON answer with the schema `schema`.
@@ -59,6 +71,7 @@ impl Operation {
     /// Also answers as a page, for browsers.
     pub(crate) fn also_html(mut self) -> Self {
         self.value["responses"]["200"]["content"][HTML] = json!({ "schema": text() });
+        self.is_page = true;
         self
     }
 
@@ -109,6 +122,12 @@ impl Operation {
         self
     }
 
+    /// The state of the workspace may not allow it: 409.
+    pub(crate) fn can_conflict(mut self) -> Self {
+        self.can_conflict = true;
+        self
+    }
+
     /// Takes `explain` in its query.
     pub(crate) fn explains(mut self) -> Self {
         self.query.push(json!({ "name": KEY, "in": "query", "required": false,
@@ -123,7 +142,7 @@ impl Operation {
     }
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 

@@ -53,7 +53,7 @@ fn members(kind: &Value) -> Value {
 /// All schemas; that of a row has the model's columns.
 pub(super) fn schemas(loaded: Option<&Loaded>) -> Value {
     let mut all = Map::new();
-    for group in [rows(loaded), own(), mlflow(), inference(), records(), errors()] {
+    for group in [rows(loaded), own(), writes(), mlflow(), inference(), records(), errors()] {
         if let Value::Object(group) = group {
             all.extend(group);
         }
@@ -90,6 +90,31 @@ fn rows(loaded: Option<&Loaded>) -> Value {
             "columns": list(&text()), "data": list(&reference("CellList")),
             "index": { "type": "array", "items": reference("Cell"), "description": "Passed over" },
         })),
+    })
+}
+
+/// `/labels` and `/approvals/{release}`.
+fn writes() -> Value {
+    json!({
+        "Label": { "type": "object", "additionalProperties": reference("Cell"),
+            "description": "The label, and the columns by which it is joined: those of schema.id, or \
+                            request_id or inference_id with row; with labels.time that too. Others are \
+                            ignored" },
+        "LabelList": list(&reference("Label")),
+        "Labels": { "anyOf": [reference("LabelList"), reference("Label")] },
+        "LabelBatch": object(&["batch", "rows", "known"], json!({
+            "batch": { "type": "string", "description": "What identifies the batch" },
+            "rows": count(),
+            "known": { "type": "boolean", "description": "The same batch was sent before" } })),
+        "Ruling": { "type": "object", "required": ["decision", "reason"],
+            "additionalProperties": false, "properties": {
+                "decision": { "type": "string", "enum": ["approve", "reject"] },
+                "reason": { "type": "string", "minLength": 1 } } },
+        "Ruled": object(&["decision", "release", "previous", "who", "reason"], json!({
+            "decision": { "type": "string", "enum": ["approve", "reject"] },
+            "release": text(), "who": text(), "reason": text(),
+            "previous": { "type": ["string", "null"],
+                "description": "The release that was live before" } })),
     })
 }
 
@@ -262,7 +287,8 @@ fn records() -> Value {
 
 /// Errors in the format of each protocol.
 fn errors() -> Value {
-    let code = ["BAD_REQUEST", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
+    let code =
+        ["BAD_REQUEST", "REQUEST_LIMIT_EXCEEDED", "TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"];
     json!({
         "Fault": object(&["row", "column", "reason"], json!({ "row": count(), "line": count(),
             "column": { "type": ["string", "null"] }, "reason": text() })),

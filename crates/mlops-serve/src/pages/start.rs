@@ -4,12 +4,13 @@
 
 use axum::response::Response;
 use maud::{Markup, html};
+use mlops_core::ids::ReleaseId;
 use mlops_core::stage::views::live::LiveRelease;
 use mlops_core::stage::views::start::{self, Start, State};
 use mlops_core::stage::views::to_do::ToDo;
 use serde::Serialize;
 
-use super::parts::{Mood, badge, card, empty, facts, finding, label};
+use super::parts::{Mood, badge, card, command, empty, facts, finding, label};
 use super::values::{score, time, with_interval};
 use super::view::{View, answer, trouble};
 use super::visit::Visit;
@@ -208,6 +209,23 @@ fn to_do(visit: &Visit, all: &[ToDo]) -> Markup {
                 }
             };
             (finding(mood, word, &one.text, &more, one.command.as_deref()))
+            @if let Some(release) = &one.challenger { (by_token(visit, release)) }
+        }
+    }
+}
+
+/// How a program decides on a challenger.
+fn by_token(visit: &Visit, release: &ReleaseId) -> Markup {
+    let path = visit.below("/approvals", release.as_str());
+    let line = format!(
+        "curl http://localhost:8000{path} -H 'Authorization: Bearer …' -H 'Content-Type: application/json' \
+         -d '{{\"decision\": \"approve\", \"reason\": \"…\"}}'"
+    );
+    html! {
+        details {
+            summary { "Or over HTTP, with a token of the scope " code { "approve" } }
+            p.small { "The decision may be " code { "reject" } " too. The record has the name of the token." }
+            (command(&line))
         }
     }
 }

@@ -87,6 +87,13 @@ const state = await call("readyz", client.GET("/readyz"));
 check(state.status === "ready" && state.trouble === null, state);
 check((await call("livez", client.GET("/livez"))).status === "alive", "alive");
 
+const outcomes = { body: [{ customer: "g1", churned: "yes" }, { customer: 7, churned: "no" }] };
+const batch = await call("sendLabels", client.POST("/labels", outcomes));
+check(batch.rows === 2, batch);
+const ruling = { params: { path: { release: version } }, body: { decision: "reject", reason: "none waits" } as const };
+const none = await call("decideOnChallenger", client.POST("/approvals/{release}", ruling), 404);
+check(none.status === 404, none);
+
 const text = { parseAs: "text" } as const;
 await call("metrics", client.GET("/metrics", text));
 await call("docs", client.GET("/docs", text));

@@ -57,3 +57,5 @@ mod spelling;
 mod tls;
 /// The pages about the model: performance, drift, threshold, predictions, playground.
 mod watch;
+/// Labels and decisions that are sent: kept before they are acknowledged, with a token of their own.
+mod writing;

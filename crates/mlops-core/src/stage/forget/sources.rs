@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use super::people::People;
 use super::report::{Left, What};
 use crate::config::Source;
-use crate::config::sources::LABELLED;
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::counts::Audit;
 use crate::dataset::dedup::RowOutcome;
@@ -127,9 +126,9 @@ impl InSources {
 fn paths(context: &Context, ledger: &Ledger) -> Result<Vec<(PathBuf, What)>> {
     let config = &context.config;
     let mut paths: BTreeMap<PathBuf, What> = BTreeMap::new();
-    // Files of labelled predictions are ours, as copies of objects are.
+    // Files that this program wrote are ours, as copies of objects are.
     let fetched = |path: &Path| {
-        let ours = |source: &Source| source.is_fetched() || source.name == LABELLED;
+        let ours = |source: &Source| source.is_fetched() || config.is_ours(source);
         config.source_at(path).is_some_and(|(source, _)| ours(source))
     };
     let what = |path: &Path| if fetched(path) { What::FetchedObject } else { What::SourceFile };

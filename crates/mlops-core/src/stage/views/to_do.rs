@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::Result;
 use crate::config::INPUT;
 use crate::expect::Level;
-use crate::ids::{FindingKind, RunOutcome, Severity, Step};
+use crate::ids::{FindingKind, ReleaseId, RunOutcome, Severity, Step};
 use crate::ledger::{Approval, FindingFilter, Ledger, RunSummary};
 use crate::run::attention::Attention;
 use crate::run::context::Context;
@@ -35,6 +35,8 @@ pub struct ToDo {
     pub command: Option<String>,
     /// The page that shows more, as a path.
     pub page: Option<String>,
+    /// The challenger that waits for a decision.
+    pub challenger: Option<ReleaseId>,
 }
 
 /// All that needs a person, the most urgent first. `runs` has the newest run of each step.
@@ -81,6 +83,7 @@ pub(super) fn to_do(
             since: None,
             command: Some("ingestion sources".to_owned()),
             page: Some("/sources".to_owned()),
+            challenger: None,
         });
     }
     // A ledger of an older program has no history of findings yet.
@@ -99,6 +102,7 @@ pub(super) fn to_do(
             since: Some(recorded),
             command: Some(format!("deployment approve {release} --reason \"…\"")),
             page: Some("/releases".to_owned()),
+            challenger: Some(release),
         });
     }
     if !ledger.intents()?.is_empty() && runs.iter().all(|run| run.ended.is_some()) {
@@ -111,6 +115,7 @@ pub(super) fn to_do(
             since: None,
             command: Some("fullprocess".to_owned()),
             page: Some("/runs".to_owned()),
+            challenger: None,
         });
     }
     all.sort_by_key(|one| std::cmp::Reverse(one.attention));
@@ -139,6 +144,7 @@ fn recorded(ledger: &Ledger) -> Result<Vec<ToDo>> {
         since: Some(one.first_seen),
         command: command_for(one.kind).map(str::to_owned),
         page: Some(format!("/runs/{}", one.last_run)),
+        challenger: None,
     });
     Ok(to_do.collect())
 }
@@ -182,6 +188,7 @@ fn failed(run: &RunSummary) -> ToDo {
         since: run.ended.clone().or_else(|| Some(run.started.clone())),
         command: Some(program.to_owned()),
         page: Some(format!("/runs/{}", run.run_id)),
+        challenger: None,
     }
 }
 
@@ -207,5 +214,6 @@ fn of_concern(decision: &Decision, concern: &Concern) -> ToDo {
         since: Some(decision.recorded.clone()),
         command: Some(command.to_owned()),
         page: Some(format!("/decisions/{}", decision.run_id)),
+        challenger: None,
     }
 }
