@@ -119,10 +119,10 @@ fn finished(mut kind: Value) -> Value {
     }
     if let Some(name) = kind["type"].as_str().map(str::to_owned) {
         kind["type"] = json!([name, "null"]);
-    } else if let Some(names) = kind["type"].as_array_mut() {
+    } else if let Some(names) = kind.get_mut("type").and_then(Value::as_array_mut) {
         names.push("null".into());
     }
-    if let Some(words) = kind["enum"].as_array_mut() {
+    if let Some(words) = kind.get_mut("enum").and_then(Value::as_array_mut) {
         words.push(Value::Null);
     }
     kind
