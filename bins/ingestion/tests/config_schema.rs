@@ -1,8 +1,6 @@
 //! `ingestion --config-schema` as an editor uses it: a JSON Schema, held against configurations. Not for what
 //! the programs themselves refuse.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 use std::process::Command;
 
 use serde_json::{Value, json};
