@@ -85,6 +85,6 @@ for reader in [by_pandas, by_pyarrow, by_polars, by_duckdb]:
     try:
         found = reader()
     except ImportError as error:
-        print(f"{reader.__name__.removeprefix('by_')} ({error})")
+        print(f"{reader.__name__.removeprefix('by_')} ({str(error).splitlines()[0]})")
         continue
     same(reader.__name__, found)
