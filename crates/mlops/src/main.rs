@@ -61,11 +61,9 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = arguments.collect();
     if let Some((name, ..)) = words.first().and_then(|name| program(name)) {
         // Under the program's name, every message and example is that of the program itself.
-        let started = std::env::current_exe()
-            .map(|path| std::process::Command::new(path).arg0(name).args(&words[1..]).exec());
-        let error = match started {
-            Ok(error) | Err(error) => error,
-        };
+        // Where /proc is not mounted, the way by which this was started is all that is known of it.
+        let path = std::env::current_exe().unwrap_or_else(|_| called.into());
+        let error = std::process::Command::new(path).arg0(name).args(&words[1..]).exec();
         help().error(clap::error::ErrorKind::Io, format!("cannot start {name}: {error}")).exit();
     }
     // Only help, the version and mistakes are left.
