@@ -61,18 +61,20 @@ impl Renewal {
 
 fn follow(context: &Context, told: &Receiver<News>, renew: &Renew) {
     while let Ok(first) = told.recv() {
-        let mut labels = first == News::Labels;
+        let (mut labels, mut release) = (first == News::Labels, first == News::Release);
         loop {
             // What comes meanwhile is done together.
             match told.recv_timeout(PAUSE) {
-                Ok(news) => {
-                    labels |= news == News::Labels;
-                    labels |= told.try_iter().any(|news| news == News::Labels);
+                Ok(next) => {
+                    for news in std::iter::once(next).chain(told.try_iter()) {
+                        labels |= news == News::Labels;
+                        release |= news == News::Release;
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            match work(context, labels, renew) {
+            match work(context, labels, release, renew) {
                 Err(error) if matches!(error.kind(), ErrorKind::Locked(_)) => {}
                 Err(error) => {
                     tracing::warn!(
@@ -86,7 +88,7 @@ fn follow(context: &Context, told: &Receiver<News>, renew: &Renew) {
     }
 }
 
-fn work(context: &Context, labels: bool, renew: &Renew) -> Result<()> {
+fn work(context: &Context, labels: bool, release: bool, renew: &Renew) -> Result<()> {
     let context = &writing::run(context);
     let mut workspace = context.open(Step::Outcomes)?;
     if labels {
@@ -97,7 +99,8 @@ fn work(context: &Context, labels: bool, renew: &Renew) -> Result<()> {
         for failure in &joined.failures {
             tracing::warn!("labels: {failure}");
         }
-        if joined.new_labels == 0 {
+        // A release that went live meanwhile has other reports, whatever the labels say.
+        if joined.new_labels == 0 && !release {
             return Ok(());
         }
     }
