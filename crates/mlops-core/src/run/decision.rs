@@ -284,7 +284,7 @@ impl fmt::Display for Concern {
             ),
             Self::WaitsForApproval { release, f1, until } => write!(
                 f,
-                "{release} passed the gate with an F1 of {f1:.4} and waits for approval until {until}: \
+                "{release} passed the gate, has F1 {f1:.4} on the test data and waits for approval until {until}: \
                  `deployment approve {release} --reason \"…\"` makes it live, `deployment reject` gives it \
                  up, `deployment pending` shows it"
             ),
@@ -441,6 +441,10 @@ impl Decision {
     fn write_drift(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(drift) = &self.drift {
             writeln!(f, "{}.", drift.reason)?;
+            if let Some(other) = self.gate.as_ref().and_then(|gate| gate.other) {
+                let name = other.metric.words();
+                writeln!(f, "  Drift is judged by F1; the gate compares the models by {name}.")?;
+            }
             for verdict in drift.verdicts.iter().filter(|v| v.rule != drift.decided_by) {
                 writeln!(
                     f,
