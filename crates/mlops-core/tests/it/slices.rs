@@ -103,6 +103,9 @@ fn a_challenger_that_loses_too_much_on_a_slice_is_refused() {
         (json!({}), DecisionOutcome::Promoted),
         (json!({"max_slice_drop": 0.2}), DecisionOutcome::Refused),
         (json!({"max_slice_drop": 1.0}), DecisionOutcome::Promoted),
+        (json!({"metric": "roc_auc", "max_slice_drop": 0.2}), DecisionOutcome::Refused),
+        (json!({"metric": "log_loss", "max_slice_drop": 0.2}), DecisionOutcome::Refused),
+        (json!({"metric": "log_loss", "max_slice_drop": 9}), DecisionOutcome::Promoted),
     ] {
         let scene = live(&json!({"gate": gate}));
         scene.file("source/b.csv", rows("new", 2_000, 400, true));
@@ -112,11 +115,16 @@ fn a_challenger_that_loses_too_much_on_a_slice_is_refused() {
         assert!(verdict.challenger_f1 > verdict.champion_f1 + 0.1, "{verdict:?}");
         let south = verdict.slices.iter().find(|s| s.slice.to_string() == "region=south").unwrap();
         assert!(south.rows >= 150 && south.champion_f1 > south.challenger_f1 + 0.2, "{south:?}");
+        assert_eq!(south.compared().metric, verdict.compared().metric);
         let branches = verdict.slices.iter().filter(|s| s.slice.column == "branch").count();
         assert!(branches <= 1, "a branch has too few rows: {verdict:?}");
         if outcome == DecisionOutcome::Refused {
             let words = decision.to_string();
-            assert!(words.contains("of region=south the challenger has F1"), "{words}");
+            let metric = verdict.compared().metric;
+            let told = format!("of region=south the challenger has {}", metric.words());
+            assert!(words.contains(&told), "{words}");
+            let judged = words.contains("Drift is judged by F1; the gate compares the models by");
+            assert_eq!(judged, gate.get("metric").is_some(), "{words}");
             assert!(words.contains("\"gate.max_slice_drop\", 0.2"), "{words}");
             let path = format!("out/decisions/{}.json", decision.run_id);
             assert!(scene.json(&path)["gate"]["slices"].as_array().unwrap().len() >= 2);
