@@ -19,6 +19,8 @@ mod alike;
 mod command;
 /// Encrypted connections.
 mod encrypted;
+/// Runs over all places, killed.
+mod killed;
 /// The table into which data sets are delivered.
 mod output;
 /// PostgreSQL, where it is installed.

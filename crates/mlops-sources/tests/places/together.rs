@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use mlops_core::platform::disk::Disk;
 use mlops_sources::Everywhere;
-use mlops_testkit::postgres::PASSWORD;
+use mlops_testkit::postgres::{PASSWORD, Postgres};
 use mlops_testkit::proxy::{Proxy, Trouble};
 use mlops_testkit::{Dead, Fault, HEADER, Scene, repetitions, sample_rows};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::postgres::started;
 use super::s3::{KEYS, Server};
@@ -38,7 +38,8 @@ fn expected(parts: &[(u64, u64)]) -> Vec<String> {
     rows
 }
 
-fn data(scene: &Scene) -> Vec<String> {
+/// The rows of the newest data set, sorted.
+pub(super) fn data(scene: &Scene) -> Vec<String> {
     let dataset = scene.ledger().latest_dataset().unwrap().unwrap();
     let text = scene.read(&format!("out/{}", dataset.version.file_name()));
     let mut rows: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
@@ -50,58 +51,81 @@ fn csv(rows: u64, seed: u64) -> Vec<u8> {
     (HEADER.to_owned() + &sample_rows(rows, seed)).into_bytes()
 }
 
-#[test]
-fn a_fault_at_any_step_of_a_run_over_all_places_loses_and_doubles_nothing() {
-    let server = Server::start();
-    let postgres = started();
-    let make = || {
+/// All places.
+pub(super) struct World {
+    server: Server,
+    pub(super) postgres: Option<Postgres>,
+}
+
+impl World {
+    pub(super) fn start() -> Self {
+        Self { server: Server::start(), postgres: started() }
+    }
+
+    /// What the programs find in their environment.
+    pub(super) fn everywhere() -> Arc<Everywhere> {
+        Arc::new(Everywhere::with(&[KEYS[0], KEYS[1], ("PGPASSWORD", PASSWORD)]))
+    }
+
+    /// A workspace that reads from all of them, with `keys` besides.
+    pub(super) fn scene(&self, keys: &Value) -> Scene {
         let mut sources = vec![
             json!({"name": "bucket", "uri": "s3://bucket/exports/",
-                "endpoint": format!("http://{}", server.address), "region": "us-east-1",
+                "endpoint": format!("http://{}", self.server.address), "region": "us-east-1",
                 "path_style": true}),
             json!({"name": "lite", "uri": "sqlite:lite.db", "table": "t",
                 "cursor": {"column": "at", "lag": "1d"}}),
             json!({"name": "folder", "uri": "exchange"}),
         ];
-        if let Some(postgres) = &postgres {
+        if let Some(postgres) = &self.postgres {
             sources.push(json!({"name": "crm", "uri": postgres.uri(), "table": "t",
                 "cursor": {"column": "at", "lag": "1d"}}));
         }
-        let mut scene = Scene::with(&json!({"sources": sources}));
-        let secrets = [KEYS[0], KEYS[1], ("PGPASSWORD", PASSWORD)];
-        scene.places = Arc::new(Everywhere::with(&secrets));
+        let mut keys = keys.clone();
+        keys["sources"] = sources.into();
+        let mut scene = Scene::with(&keys);
+        scene.places = Self::everywhere();
         scene
-    };
-    let lite = |scene: &Scene, sql: &str| {
-        rusqlite::Connection::open(scene.path("lite.db")).unwrap().execute_batch(sql).unwrap();
-    };
-    let crm = |sql: &str| {
-        if let Some(postgres) = &postgres {
-            postgres.sql(sql);
-        }
-    };
-    // What a first run has taken, and what is new since.
-    let begin = |scene: &Scene| {
+    }
+
+    /// What a first run has taken, and what is new since.
+    pub(super) fn begin(&self, scene: &Scene) {
+        let lite = |sql: &str| {
+            let file = rusqlite::Connection::open(scene.path("lite.db")).unwrap();
+            file.execute_batch(sql).unwrap();
+        };
+        let crm = |sql: &str| drop(self.postgres.as_ref().map(|postgres| postgres.sql(sql)));
         crm(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t ({COLUMNS}); {}", inserts(10, 1, 1)));
-        lite(scene, &format!("CREATE TABLE t ({COLUMNS}); {}", inserts(10, 2, 1)));
-        server.put("a.csv", &csv(10, 3));
-        server.put("b.csv", &csv(10, 4));
-        let _ = std::fs::remove_file(server.path("c.csv"));
+        lite(&format!("CREATE TABLE t ({COLUMNS}); {}", inserts(10, 2, 1)));
+        self.server.put("a.csv", &csv(10, 3));
+        self.server.put("b.csv", &csv(10, 4));
+        let _ = std::fs::remove_file(self.server.path("c.csv"));
         scene.file("exchange/x.csv", csv(10, 5));
         let report = scene.ingest().unwrap();
         assert!(report.failures.is_empty(), "{:?}", report.failures);
         crm(&inserts(10, 11, 2));
-        lite(scene, &inserts(10, 12, 2));
-        server.put("b.csv", &csv(12, 13));
-        server.put("c.csv", &csv(10, 14));
+        lite(&inserts(10, 12, 2));
+        self.server.put("b.csv", &csv(12, 13));
+        self.server.put("c.csv", &csv(10, 14));
         scene.file("exchange/y.csv", csv(10, 15));
-    };
-    let mut whole: Vec<(u64, u64)> =
-        vec![(10, 2), (10, 3), (10, 5), (10, 12), (12, 13), (10, 14), (10, 15)];
-    if postgres.is_some() {
-        whole.extend([(10, 1), (10, 11)]);
     }
-    let whole = expected(&whole);
+
+    /// The rows that a data set has after all of it, sorted.
+    pub(super) fn whole(&self) -> Vec<String> {
+        let mut whole: Vec<(u64, u64)> =
+            vec![(10, 2), (10, 3), (10, 5), (10, 12), (12, 13), (10, 14), (10, 15)];
+        if self.postgres.is_some() {
+            whole.extend([(10, 1), (10, 11)]);
+        }
+        expected(&whole)
+    }
+}
+
+#[test]
+fn a_fault_at_any_step_of_a_run_over_all_places_loses_and_doubles_nothing() {
+    let world = World::start();
+    let (make, begin) = (|| world.scene(&json!({})), |scene: &Scene| world.begin(scene));
+    let whole = world.whole();
 
     let mut scene = make();
     begin(&scene);
