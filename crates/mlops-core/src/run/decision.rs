@@ -423,7 +423,7 @@ impl Decision {
         }
     }
 
-    /// The drift of a model that stays live, and of its data.
+    /// The drift of a model that stays live, of its data, and of what it is asked.
     pub fn drifts(&self) -> Vec<Finding> {
         if self.outcome == DecisionOutcome::Promoted {
             return Vec::new();
@@ -434,7 +434,8 @@ impl Decision {
         let data = data.map(|column| {
             Finding::warning(FindingKind::DataDrift, &column.explanation).about([&column.column])
         });
-        model.into_iter().chain(data).collect()
+        let asked = self.asked.iter().flat_map(|window| window.as_findings());
+        model.into_iter().chain(data).chain(asked).collect()
     }
 
     /// Writes the sentences on drift.
