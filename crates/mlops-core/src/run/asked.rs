@@ -167,7 +167,7 @@ impl AskedWindow {
         let said = format!("{rows} that were asked from {} on", self.from);
         let drifted = self.drift.columns.iter().filter(|column| column.drifted);
         drifted.map(move |column| {
-            let words = format!("{said} drifted: {}", column.explanation);
+            let words = format!("{said}: {}", column.explanation);
             Finding::warning(FindingKind::AskedDrift, words).about([&column.column])
         })
     }

@@ -154,7 +154,9 @@ fn rows_that_left_the_training_rows_are_refused_and_tell_no_score() {
     assert_eq!(found[0].subjects, ["number_of_employees"]);
     assert_eq!(found[0].severity, Severity::Warning);
     assert!(
-        found[0].text.starts_with("the rows that were asked from 2033-05-09 on drifted: number_of"),
+        found[0].text.starts_with(
+            "the rows that were asked from 2033-05-09 on: \"number_of_employees\": drifted"
+        ),
         "{found:?}"
     );
     let view = views::asked::newest(&scene.ledger()).unwrap();

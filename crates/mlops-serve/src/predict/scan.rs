@@ -279,7 +279,7 @@ mod tests {
             assert_eq!(key, *name, "{text}");
             let same = match *value {
                 Value::Null => expected.is_null(),
-                Value::Truth(truth) => *expected == Json::from(truth),
+                Value::Truth(truth) => expected.as_bool() == Some(truth),
                 Value::Natural(n) => expected.as_u64() == Some(n),
                 Value::Negative(n) => expected.as_i64() == Some(n),
                 Value::Real(number) => {
