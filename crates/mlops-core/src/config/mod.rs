@@ -5,6 +5,7 @@
 
 pub mod alerts;
 mod apicalls;
+mod card;
 pub mod choices;
 mod columns;
 pub mod contract;
@@ -29,6 +30,7 @@ mod section;
 mod service;
 mod shapes;
 mod shown;
+mod signing;
 pub mod sources;
 mod training;
 mod unattended;
@@ -46,6 +48,7 @@ use crate::table::schema::Schema;
 use crate::{Error, Result};
 pub use alerts::Alerts;
 pub use apicalls::ApiCalls;
+pub use card::CardWords;
 pub use choices::{Since, Window};
 pub use columns::Columns;
 pub use contract::Contract;
@@ -67,6 +70,7 @@ pub use service::{
 };
 pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use shown::{Origin, Setting};
+pub use signing::Signing;
 pub use sources::Source;
 pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
@@ -138,6 +142,10 @@ pub struct Config {
     pub limits: Limits,
     /// The section `service`.
     pub service: Service,
+    /// The section `card`.
+    pub card: CardWords,
+    /// The section `signing`.
+    pub signing: Signing,
     /// The section `labels`.
     pub labels: Labels,
     /// The section `apicalls`.
@@ -291,6 +299,8 @@ impl Config {
             limits: unattended::limits(root.section("limits")),
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
+            card: card::card(root.section("card")),
+            signing: signing::signing(root.section("signing"), at),
             labels: labels::labels(root.section("labels"), |text| normal(&base.join(text))),
         };
         config.check_labels(&root);
