@@ -325,6 +325,9 @@ pub struct DataSeen {
     pub files: Vec<String>,
     /// The number of their new rows.
     pub new_rows: u64,
+    /// The number of rows that this run's corrections of files took out of the data set.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub superseded: u64,
     /// The number of their rejected rows.
     pub quarantined: u64,
     /// The number of their duplicates, which were dropped.
@@ -409,7 +412,21 @@ impl Decision {
         match (data.version, data.new_rows) {
             (None, _) => writeln!(f, "Data: none in {} yet.", data.folder),
             (Some(version), 0) => {
-                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)
+                match data.superseded {
+                    0 => write!(
+                        f,
+                        "Data: {}, nothing new in {}",
+                        version.name(data.form),
+                        data.folder
+                    )?,
+                    rows => write!(
+                        f,
+                        "Data: {}; {} of earlier contents left, as their files changed",
+                        version.name(data.form),
+                        text::plural(rows, "row")
+                    )?,
+                }
+                writeln!(f, ".")
             }
             (Some(version), new) => writeln!(
                 f,

@@ -514,9 +514,11 @@ impl Source {
 
 fn unknown(data: &str, added: &[&TestFile], why: &str) -> Error {
     Error::missing(format!(
-        "{} was added after the model was trained, and {}, which would tell whether the model \
-         knows its rows, {why}: train again",
+        "{} {} added after the model was trained, and {}, which would tell whether the model \
+         knows {} rows, {why}: train again",
         text::names(added.iter().map(|f| &f.name)),
-        text::name(data)
+        if added.len() == 1 { "was" } else { "were" },
+        text::name(data),
+        if added.len() == 1 { "its" } else { "their" }
     ))
 }
