@@ -106,9 +106,9 @@ pub fn run(context: &Context, options: &Options) -> Result<Exported> {
     for form in options.forms {
         files.extend(match form {
             Form::Card => {
-                let score = release::parse(&release.folder.join(SCORE))?;
+                let tested = release::parse(&release.folder.join(SCORE))?;
                 let readable: model::card::Card = release::parse(&release.folder.join(CARD))?;
-                let card = card::document(&release, &score, &readable.leaks, &context.config);
+                let card = card::document(&release, &tested, &readable.leaks, &context.config);
                 vec![("README.md".to_owned(), card.into_bytes())]
             }
             form => made(&release, &formula, &golden, *form, options.table)?,

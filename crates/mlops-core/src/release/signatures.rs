@@ -42,12 +42,10 @@ impl Store<'_> {
             return Ok(false);
         }
         lines.push(Line { key: public, signature: key.sign(&release.sealed) });
-        let text: String = lines
-            .iter()
-            .map(|Line { key, signature }| {
-                format!("{KIND} {} {}\n", key.encoded(), signature.encoded())
-            })
-            .collect();
+        let written = |Line { key, signature }: &Line| {
+            format!("{KIND} {} {}\n", key.encoded(), signature.encoded())
+        };
+        let text = lines.iter().map(written).collect::<Vec<_>>().concat();
         self.disk.write(&self.signature_file(&release.id), text.as_bytes())?;
         Ok(true)
     }
