@@ -119,6 +119,7 @@ pub fn predict_current(
         }
     }
     let tests = if known {
+        compared.notes.extend(look.note());
         let all = compared.used.clone();
         TestFiles { current: all.clone(), all }
     } else {
@@ -185,6 +186,7 @@ pub fn compare_tests(
             break;
         }
     }
+    compared.notes.extend(look.note());
     Ok(compared)
 }
 
