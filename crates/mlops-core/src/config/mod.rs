@@ -11,6 +11,7 @@ pub mod contract;
 mod decide;
 mod described;
 mod document;
+mod engine;
 mod expect;
 mod format;
 mod holdout;
@@ -50,6 +51,7 @@ pub use choices::{Since, Window};
 pub use columns::Columns;
 pub use contract::Contract;
 pub use decide::{Decide, INPUT};
+pub use engine::{Ballista, Engine};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, Latest, NumberFormat, OnChange};
@@ -144,6 +146,10 @@ pub struct Config {
     pub apicalls: ApiCalls,
     /// The list `sources`.
     pub sources: Vec<Source>,
+    /// The section `engine`: where rows are read and models are fitted.
+    pub engine: Engine,
+    /// The text of the file, for whoever reads it elsewhere.
+    pub(crate) text: String,
 }
 
 /// How `fullprocess` decides whether the live model drifted.
@@ -200,7 +206,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let map = Self::object(text, path)?;
         let problems = Problems::default();
-        let config = Self::read(map, path, &problems);
+        let config = Self { text: text.to_owned(), ..Self::read(map, path, &problems) };
         if problems.is_empty() {
             Ok(config)
         } else {
@@ -292,6 +298,8 @@ impl Config {
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
             labels: labels::labels(root.section("labels"), |text| normal(&base.join(text))),
+            engine: engine::engine(root.section("engine")),
+            text: String::new(),
         };
         config.check_labels(&root);
         let config = config.with_ours(&root);
