@@ -2,11 +2,13 @@
 //!
 //! Not for logic: `main` makes one call.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mlops_runtime::begin::{self, Manner};
 use mlops_runtime::first_run;
-use mlops_setup::check;
+use mlops_setup::{check, init};
 use mlops_sources::Everywhere;
 
 /// Ingests, trains, scores, deploys, diagnoses and reports: from a folder of files to a live
@@ -14,9 +16,12 @@ use mlops_sources::Everywhere;
 #[derive(Parser)]
 #[command(
     version = mlops_runtime::VERSION,
-    after_help = "Examples:\n  first_run --config config.json\n  first_run --check    what would keep a run \
-                  from ending well"
+    after_help = "Examples:\n  first_run --config config.json\n  first_run --init customers.csv                    \
+                  propose config.json for these rows, and run\n  first_run --init customers.csv --target churned   \
+                  the same, with the label named\n  first_run --check                                 what would \
+                  keep a run from ending well"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
@@ -24,6 +29,32 @@ struct Arguments {
     /// Make the model live even if it does no better than the best constant answer
     #[arg(long)]
     accept: bool,
+
+    /// Propose a configuration for these rows, write it to the path of --config with the evidence beside it,
+    /// and run: a file, a folder, an address such as s3://bucket/path/, or a database with --table. At a
+    /// terminal it asks; what is there is never overwritten
+    #[arg(long, value_name = "DATA", conflicts_with_all = ["check", "show"])]
+    init: Option<OsString>,
+
+    /// With --init: the column of the label
+    #[arg(long, value_name = "COLUMN", requires = "init")]
+    target: Option<String>,
+
+    /// With --init: the value of that column that marks the rows to find
+    #[arg(long, value_name = "VALUE", requires = "init")]
+    positive: Option<String>,
+
+    /// With --init: the table of a database
+    #[arg(long, value_name = "NAME", requires = "init")]
+    table: Option<String>,
+
+    /// With --init: ask nothing and take what is proposed
+    #[arg(long, requires = "init")]
+    yes: bool,
+
+    /// With --init: only write the configuration
+    #[arg(long, requires = "init")]
+    no_run: bool,
 
     /// Check the configuration against the folders and the newest file of rows, and change nothing; exit code
     /// 1 if there is a problem
@@ -36,9 +67,20 @@ struct Arguments {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let Arguments { common, accept, check, show } = Arguments::parse();
+    let Arguments { common, accept, init, target, positive, table, yes, no_run, check, show } =
+        Arguments::parse();
     let common = common.reaching(Everywhere::new());
-    if check {
+    if let Some(data) = init {
+        let asked = init::Asked { data, table, target, positive };
+        begin::start(&common, Manner { yes, no_run, accept }, |start| {
+            init::run(
+                &asked,
+                start.config,
+                &*start.places,
+                start.person.map(|(tell, ask)| init::Person::at(tell, ask)),
+            )
+        })
+    } else if check {
         mlops_runtime::look(&common, check::run)
     } else if show {
         mlops_runtime::print_settings(&common)

@@ -217,11 +217,63 @@ fn a_model_under_the_constant_is_not_made_live_unless_it_is_accepted() {
     scene.file("in/b.csv", coin(200..300));
     scene.file("test/test.csv", coin(300..500));
     let refused = FIRST_RUN.run(scene.root(), &["-q"]).ends_with(1);
-    assert!(refused.stderr.contains("does not beat the best constant answer"), "{refused:#?}");
+    assert!(refused.stderr.contains("does not beat a constant answer"), "{refused:#?}");
     assert!(scene.path("live").symlink_metadata().is_err());
     let accepted = FIRST_RUN.run(scene.root(), &["-q", "--accept"]);
     assert!(matches!(accepted.code, Some(0 | 3)), "{accepted:#?}");
     assert!(scene.path("live/trainedmodel.bin").is_file());
+}
+
+/// Rows as R exports them, whose label follows from a number and a text.
+fn exported() -> String {
+    let row = |i: usize| {
+        let months = i * 7 % 60;
+        let plan = ["basic", "plus", "?"][i % 3];
+        let left = months + 20 * (i % 3) + i * 13 % 40 > 60;
+        format!("\"{}\",{months},\"{plan}\",\"{}\"\n", i + 1, if left { "yes" } else { "no" })
+    };
+    "\"\",\"months\",\"plan\",\"churn\"\n".to_owned() + &(0..400).map(row).collect::<String>()
+}
+
+#[test]
+fn from_a_file_without_a_configuration_to_a_live_model_and_once() {
+    let scene = Scene::empty();
+    scene.file("data/my rows.csv", exported());
+    let before = scene.read("data/my rows.csv");
+    let arguments = ["--init", "data/my rows.csv", "--config", "work/config.json"];
+    let first = FIRST_RUN.run(scene.root(), &arguments).ends_with(0);
+    for part in [
+        "Looked at data/my rows.csv: 400 rows",
+        "Wrote work/config.json",
+        "4  Deployed",
+        "\nNext: ",
+    ] {
+        assert_eq!(first.stdout.matches(part).count(), 1, "{part} in {first:#?}");
+    }
+    assert!(scene.path("work/live/trainedmodel.bin").is_file());
+    assert!(scene.path("work/config.md").is_file());
+    assert_eq!(scene.read("data/my rows.csv"), before);
+    let again = FIRST_RUN.run(scene.root(), &arguments).ends_with(1);
+    assert!(again.stderr.contains("is there already"), "{again:#?}");
+    let next = FIRST_RUN.run(scene.root(), &arguments[2..]).ends_with(0);
+    assert!(next.stdout.contains("Nothing to do"), "{next:#?}");
+    FIRST_RUN.run(scene.root(), &["--check", "--config", "work/config.json"]).ends_with(0);
+}
+
+#[test]
+fn a_proposal_is_one_document_and_need_not_be_run() {
+    let scene = Scene::empty();
+    scene.file("rows.csv", exported());
+    let dry =
+        FIRST_RUN.run(scene.root(), &["--init", "rows.csv", "--no-run", "--json"]).ends_with(0);
+    assert_eq!(dry.json()["proposal"]["target"]["column"], "churn");
+    assert!(!scene.path("ingested").exists());
+    std::fs::remove_file(scene.path("config.json")).unwrap();
+    let run = FIRST_RUN.run(scene.root(), &["--init", "rows.csv", "--json"]).ends_with(0).json();
+    assert_eq!(run["init"]["proposal"]["rows"], 400);
+    assert!(run["first_run"]["done"]["scoring"]["f1"].is_number(), "{run:#}");
+    let wrong = FIRST_RUN.run(scene.root(), &["--init", "rows.csv", "--check"]).ends_with(2);
+    assert!(wrong.stderr.contains("--check"), "{wrong:#?}");
 }
 
 #[test]

@@ -81,12 +81,15 @@ pub(crate) fn reading(
     }
     let first = look(plain, false);
     let settled = format.delimiter.is_some() && format.quote.is_some() && format.escape.is_some();
+    // Whoever asks for no columns wants to know which there are.
+    let any = columns.is_empty() && !named;
     // Nothing says more than the right columns in records that all agree.
-    if settled || (first.found == wanted.len() && !named && first.agreeing >= 1.0) {
+    let right = first.found == wanted.len() && !named && (!any || first.width > 1);
+    if settled || (right && first.agreeing >= 1.0) {
         return read(first);
     }
     // Other separators could not find more columns than all.
-    let all = first.found == wanted.len() && !named;
+    let all = first.found == wanted.len() && !named && !any;
     let mut fits: Vec<Fit> = Vec::new();
     let mut separators = SEPARATORS.map(|(separator, _)| separator);
     // Among equals the one that the name promises comes first.

@@ -280,7 +280,21 @@ impl std::io::Write for Waiting {
     }
 }
 
-fn complain(text: &str) {
+/// Whether somebody reads what is printed and can answer.
+pub(crate) fn is_attended() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks for a line at the terminal; `None` at its end.
+pub(crate) fn ask(question: &str) -> Option<String> {
+    complain(question);
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.ok().filter(|bytes| *bytes > 0).map(|_| line.trim().to_owned())
+}
+
+/// Prints a text to standard error, where questions are.
+pub(crate) fn complain(text: &str) {
     // Without standard error nothing more can be done.
     let _ = std::io::stderr().lock().write_all(printable(text).as_bytes());
 }

@@ -106,13 +106,23 @@ impl Report for FirstRun {
 /// Runs the binary, printing the result of each step as it ends.
 pub fn start(common: &Common, accept: bool) -> ExitCode {
     crate::run(Step::FirstRun, common, |context, workspace| {
-        let told = run_telling(context, workspace, accept, |text| console::say(common, text));
-        told.map(|mut report| {
-            if let FirstRun::Done(steps) = &mut report {
-                steps.told = true;
-            }
-            report
-        })
+        told(common, context, workspace, accept)
+    })
+}
+
+/// Runs all steps, and prints the result of each as it ends.
+pub(crate) fn told(
+    common: &Common,
+    context: &Context,
+    workspace: &mut Workspace,
+    accept: bool,
+) -> Result<FirstRun> {
+    let told = run_telling(context, workspace, accept, |text| console::say(common, text));
+    told.map(|mut report| {
+        if let FirstRun::Done(steps) = &mut report {
+            steps.told = true;
+        }
+        report
     })
 }
 

@@ -24,6 +24,7 @@
 pub mod alerts;
 pub mod apicalls;
 mod arguments;
+pub mod begin;
 mod console;
 pub mod dependencies;
 mod environment;

@@ -55,6 +55,14 @@ pub(crate) async fn invoke(call: Call) -> Result<Response, Problem> {
             Part::Labels,
             Part::Text(b"]".to_vec()),
         ];
+        if loaded.scorecard.is_some() {
+            let points = Part::Points(predicted.points);
+            parts.extend([
+                Part::Text(b",\"points\":[".to_vec()),
+                points,
+                Part::Text(b"]".to_vec()),
+            ]);
+        }
         if predicted.contributions.is_some() {
             parts.extend(explanations(&loaded));
         }

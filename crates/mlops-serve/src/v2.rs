@@ -1,6 +1,6 @@
 //! The Open Inference Protocol v2: one tensor per column, or one matrix of all numbers.
 //!
-//! Answers are the tensors `prediction` and `probability`. Tensors are JSON; the binary extension
+//! Answers are the tensors `prediction` and `probability`, with a scorecard also `points`. Tensors are JSON; the binary extension
 //! is neither supported nor announced. Not for a row's values: see `predict::rows`.
 
 use std::borrow::Cow;
@@ -128,10 +128,9 @@ pub(crate) async fn metadata(call: Call) -> Result<Response, Problem> {
             json!({ "name": name, "datatype": kind, "shape": [-1] })
         })
         .collect();
-    let outputs = json!([
-        { "name": "prediction", "datatype": label_type(&loaded), "shape": [-1] },
-        { "name": "probability", "datatype": "FP64", "shape": [-1] },
-    ]);
+    let outputs: Vec<Value> = Answered::of(&loaded)
+        .map(|output| json!({ "name": output.name(), "datatype": output.kind(&loaded), "shape": [-1] }))
+        .collect();
     let value = json!({
         "name": named.model, "versions": [loaded.id], "platform": "mlops_logistic_regression",
         "inputs": inputs, "outputs": outputs,
@@ -141,6 +140,40 @@ pub(crate) async fn metadata(call: Call) -> Result<Response, Problem> {
 
 fn label_type(loaded: &Loaded) -> &'static str {
     if loaded.numeric_labels { "INT64" } else { "BYTES" }
+}
+
+/// An output of every row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Prediction,
+    Probability,
+    /// Of a scorecard.
+    Points,
+}
+
+impl Answered {
+    /// Those of the model, in the order of answers.
+    fn of(loaded: &Loaded) -> impl Iterator<Item = Self> + use<> {
+        let points = loaded.scorecard.is_some().then_some(Self::Points);
+        [Self::Prediction, Self::Probability].into_iter().chain(points)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Prediction => "prediction",
+            Self::Probability => "probability",
+            Self::Points => "points",
+        }
+    }
+
+    /// The type of its tensor.
+    fn kind(self, loaded: &Loaded) -> &'static str {
+        match self {
+            Self::Prediction => label_type(loaded),
+            Self::Probability => "FP64",
+            Self::Points => "INT64",
+        }
+    }
 }
 
 /// The body of an inference request.
@@ -197,7 +230,7 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
                 unsound(&text, &e)
             })
         })?;
-        let outputs = asked_outputs(&asked)?;
+        let outputs = asked_outputs(&asked, &loaded)?;
         let explain = asked.parameters.as_ref().and_then(|parameters| parameters.get(explain::KEY));
         let explain = explain::of_json(explain)?;
         let wishes = Wishes::of(&app, explain);
@@ -207,7 +240,8 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
         record(&app, &loaded, &id, &predicted, body.large);
         let explained =
             predicted.contributions.take().map(|found| found.with(&app.service().config.reasons));
-        let rows = predicted.probabilities.len();
+        let points = std::mem::take(&mut predicted.points);
+        let rows = (predicted.probabilities.len(), points);
         let parts = answer(&asked, &outputs, &named, &loaded, rows, explained.as_ref());
         drop(asked);
         drop(bytes);
@@ -221,25 +255,22 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
 const BINARY: &str = "tensors must come as JSON: turn the binary extension off (in tritonclient, \
                       binary_data=False)";
 
-/// The outputs that a request asks for, or both; for each whether it is the labels.
-fn asked_outputs(asked: &Inference) -> Result<Vec<bool>, Problem> {
+/// The outputs that a request asks for, or all.
+fn asked_outputs(asked: &Inference, loaded: &Loaded) -> Result<Vec<Answered>, Problem> {
     let mut found = Vec::new();
     for Output { name } in &asked.outputs {
-        let labels = match name.as_ref() {
-            "prediction" => true,
-            "probability" => false,
-            _ => {
-                let detail =
-                    format!("there is no output {name:?}: ask for \"prediction\", \"probability\"");
-                return Err(Problem::malformed(detail));
-            }
+        let Some(output) = Answered::of(loaded).find(|output| output.name() == name) else {
+            let known: Vec<String> =
+                Answered::of(loaded).map(|known| format!("{:?}", known.name())).collect();
+            let detail = format!("there is no output {name:?}: ask for {}", known.join(", "));
+            return Err(Problem::malformed(detail));
         };
-        if found.contains(&labels) {
+        if found.contains(&output) {
             return Err(Problem::malformed(format!("the output {name:?} is asked for twice")));
         }
-        found.push(labels);
+        found.push(output);
     }
-    Ok(if found.is_empty() { vec![true, false] } else { found })
+    Ok(if found.is_empty() { Answered::of(loaded).collect() } else { found })
 }
 
 /// Puts tensors into rows.
@@ -355,10 +386,10 @@ impl<'a> Column<'a> {
 /// The requested tensors, and those of explanations.
 fn answer(
     asked: &Inference,
-    outputs: &[bool],
+    outputs: &[Answered],
     named: &Named,
     loaded: &Loaded,
-    rows: usize,
+    (rows, mut points): (usize, Vec<Option<i64>>),
     explained: Option<&Written>,
 ) -> Vec<Part> {
     let mut head = json!({ "model_name": named.model, "model_version": loaded.id });
@@ -366,11 +397,13 @@ fn answer(
         head["id"] = json!(id);
     }
     let mut tensors: Vec<(&str, &str, String, Part)> = Vec::new();
-    for labels in outputs {
-        tensors.push(match labels {
-            true => ("prediction", label_type(loaded), rows.to_string(), Part::Labels),
-            false => ("probability", "FP64", rows.to_string(), Part::Numbers),
-        });
+    for output in outputs {
+        let part = match output {
+            Answered::Prediction => Part::Labels,
+            Answered::Probability => Part::Numbers,
+            Answered::Points => Part::Points(std::mem::take(&mut points)),
+        };
+        tensors.push((output.name(), output.kind(loaded), rows.to_string(), part));
     }
     if let Some(explained) = explained {
         head["parameters"] = json!({ "reference_log_odds": loaded.explained.reference().log_odds });

@@ -17,6 +17,8 @@ use mlops_core::{Error, Result};
 const ROWS: usize = 1 << 16;
 /// Most bytes of the different texts in it.
 const BYTES: usize = 1 << 27;
+/// So many different headers are kept.
+const HEADERS: usize = 8;
 /// From which share of rows on that are not UTF-8 a file is taken for one of another encoding.
 const FOREIGN: f64 = 0.02;
 /// The encoding that is tried where text is not UTF-8.
@@ -88,6 +90,8 @@ pub struct Sample {
     pub bad: u64,
     /// Names of columns that only later files have.
     pub only_later: Vec<String>,
+    /// For the first files with a header of their own: which file, and its names.
+    pub headers: Vec<(usize, Vec<String>)>,
     /// The files have no header; the columns were named here.
     pub headerless: bool,
     /// The encoding, if it is not recognised by itself.
@@ -102,6 +106,12 @@ impl Sample {
         let mut options = Ingestion::default();
         let mut encoding = None;
         let first = match Self::read(files, &options) {
+            // A reader that translates puts such a sign for what is not UTF-8.
+            Ok(Read::Sample(sample))
+                if sample.columns.iter().any(|column| column.name.contains('\u{fffd}')) =>
+            {
+                Read::NotUtf8(Error::data("the header is not UTF-8: save it as UTF-8"))
+            }
             Ok(read) => read,
             Err(error) if error.kind_is_schema() => Read::NotUtf8(error),
             Err(error) => return Err(error),
@@ -222,6 +232,9 @@ impl Sample {
 
     /// For each column of the sample, where a file with these names has it.
     fn places(&mut self, names: &[String]) -> Vec<Option<usize>> {
+        if self.headers.len() < HEADERS && !self.headers.iter().any(|(_, known)| known == names) {
+            self.headers.push((self.files, names.to_vec()));
+        }
         self.files += 1;
         if self.columns.is_empty() {
             for name in names {
@@ -250,8 +263,13 @@ impl Sample {
         self.columns.first().map_or(0, |column| column.codes.len())
     }
 
-    /// Whether what should be names looks like the cells of a row: numbers only.
+    /// Whether what should be names looks like the cells of a row: numbers only, or texts that half of the columns
+    /// have among their cells.
     fn names_are_cells(&self) -> bool {
+        let repeated = self.columns.iter().filter(|column| column.known.contains_key(&column.name));
+        if self.columns.len() > 1 && 2 * repeated.count() >= self.columns.len() {
+            return true;
+        }
         let number = |name: &str| Number::read(name, NumberFormat::default()).is_some();
         let names = || self.columns.iter().map(|column| column.name.as_str());
         self.columns.len() > 1

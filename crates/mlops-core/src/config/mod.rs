@@ -177,7 +177,7 @@ pub struct Gate {
     /// The smallest improvement in it, challenger over champion, at which the challenger is
     /// promoted.
     pub min_improvement: f64,
-    /// How much F1 a challenger may lose on a slice; `None` for any amount.
+    /// How much of the metric a challenger may lose on a slice; `None` for any amount.
     pub max_slice_drop: Option<f64>,
     /// Who makes a challenger live that passed.
     pub mode: GateMode,
@@ -383,7 +383,7 @@ fn gate(mut section: Section) -> Gate {
     let metrics = Metric::ALL.map(|metric| (metric.name(), metric));
     let metric = section.choice("metric", &metrics, Metric::default());
     let min_improvement = section.number("min_improvement", &(-1.0..=1.0), 0.0);
-    let max_slice_drop = section.number_or_null("max_slice_drop", &(0.0..=1.0), None);
+    let max_slice_drop = section.number_or_null("max_slice_drop", &(0.0..=10.0), None);
     let modes = [("auto", GateMode::Auto), ("manual", GateMode::Manual)];
     let mode = section.choice("mode", &modes, GateMode::Auto);
     let approval_days = section.integer("approval_days", &(1..=365), 14);

@@ -54,6 +54,25 @@ impl OutputTable {
     }
 }
 
+impl OutputTable {
+    /// Namespace and name of the table, as OpenLineage names tables: those of PostgreSQL by host, port,
+    /// database and schema. SQLite has no convention there; its tables are named by the path of the file.
+    pub fn named(&self, base: &Path) -> (String, String) {
+        if let Some(file) = self.file(base) {
+            return ("sqlite".to_owned(), format!("{}/{}", file.display(), self.table));
+        }
+        let address = self.address();
+        let rest = address.split_once("://").map_or(&*address, |(_, rest)| rest);
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let host = if port { host.to_owned() } else { format!("{host}:5432") };
+        let schema = if self.table.contains('.') { "" } else { "public." };
+        (format!("postgres://{host}"), format!("{database}.{schema}{}", self.table))
+    }
+}
+
 /// Reads the section under `table` of `output`; `None` if there is none.
 pub(super) fn table(output: &mut Section, schema: &Schema) -> Option<OutputTable> {
     let given = output.has("table");
@@ -152,6 +171,21 @@ mod tests {
             (far.file(Path::new("/w")), far.address().as_str()),
             (None, "postgres://me@h/db")
         );
+        for (uri, table, namespace, name) in [
+            ("postgres://me@h/db", "t", "postgres://h:5432", "db.public.t"),
+            (
+                "postgres://me:pw@h:6432/db?sslmode=require",
+                "risk.t",
+                "postgres://h:6432",
+                "db.risk.t",
+            ),
+            ("postgresql://h/db", "t", "postgres://h:5432", "db.public.t"),
+            ("sqlite:x.db", "t", "sqlite", "/w/x.db/t"),
+        ] {
+            let json = format!(r#"{{"uri":"{uri}","table":"{table}","mode":"replace"}}"#);
+            let named = parse(&json).unwrap().named(Path::new("/w"));
+            assert_eq!(named, (namespace.to_owned(), name.to_owned()), "{uri}");
+        }
     }
 
     #[test]

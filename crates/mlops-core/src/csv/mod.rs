@@ -3,7 +3,7 @@
 //! | step | file | what it guarantees |
 //! |---|---|---|
 //! | decode | [`formats`] | other formats become CSV text before anything else sees them |
-//! | map | [`header`] | every column of the schema has its field, or the file is refused |
+//! | map | [`header`], [`fits`] | every column of the schema has its field, or the file is refused |
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | share | [`ranges`] | several machines read one file, each the records that begin in a stretch of it |
 //! | spread | `pipeline`, `parsing` | pieces are parsed at the same time and come back in file order |
@@ -28,6 +28,7 @@ pub mod clean;
 pub mod contract;
 pub(crate) mod date_cell;
 pub(crate) mod evidence;
+pub mod fits;
 pub mod forgotten;
 pub mod formats;
 pub mod header;

@@ -17,7 +17,7 @@ use super::discover::Stamp;
 use super::rule_broken::RuleBroken;
 use crate::csv::clean::FormatChanges;
 use crate::csv::outcome::FileOutcome;
-use crate::csv::quarantine::Rejections;
+use crate::csv::quarantine::{ErrorType, Rejections};
 
 /// Counts of one file. `rows_read = rows_kept + duplicates + quarantined + superseded +
 /// discarded + forgotten` always holds.
@@ -140,8 +140,18 @@ pub(crate) fn judge(
         counts.rejections.iter().map(|(error, n)| format!("{n} {}", error.as_str())).collect();
     let first = first_rejected
         .map_or_else(String::new, |(line, words)| format!("; the first is line {line}: {words}"));
+    let all_too_long = counts
+        .rejections
+        .iter()
+        .any(|(error, n)| *error == ErrorType::TooManyColumns && *n == counts.rows_read);
+    let first_name = if all_too_long {
+        ". Every row has more cells than the header has names: the name of the first column may be missing, as R's \
+         write.table leaves it out for row names"
+    } else {
+        ""
+    };
     FileOutcome::Failed(format!(
-        "{} of {} {} bad ({}), {:.1} % where {:.1} % are allowed{first}. Nothing of the file was \
+        "{} of {} {} bad ({}), {:.1} % where {:.1} % are allowed{first}{first_name}. Nothing of the file was \
          taken: correct it, or raise \"ingestion.max_rejected_share\"",
         counts.quarantined,
         text::plural(counts.rows_read, "row"),

@@ -127,11 +127,8 @@ pub fn gate(
     let constant = ConstantBaseline::of(positives, negatives);
     let both = [champion, challenger];
     let value = |of: usize| -> Result<Option<f64>> {
-        if let Some(value) = metric.of_counts(&[matrix, counts.challenger()][of]) {
-            return Ok(Some(value));
-        }
-        // The threshold does not matter for metrics of another kind.
-        Ok(metric.of(&Evaluation::of(labels, both[of].probabilities, 0.5)?))
+        let matrix = [matrix, counts.challenger()][of];
+        metric.of_either(&matrix, labels, || both[of].probabilities.to_vec())
     };
     let values = value(0)?.zip(value(1)?);
     let (before, after) = values.unwrap_or_default();
@@ -157,7 +154,7 @@ pub fn gate(
         reasons: Reasons::refused(Vec::new()),
     };
     if matrix.one_class() {
-        verdict.reasons = Reasons::refused(vec![GateReason::OneClass { rows: verdict.n }]);
+        verdict.reasons = Reasons::refused(vec![GateReason::OneClass { metric, rows: verdict.n }]);
         return Ok(verdict);
     }
     if values.is_none() {
@@ -172,19 +169,51 @@ pub fn gate(
     Ok(verdict)
 }
 
+/// A model beside the best constant answer on the same rows: in the metric of the gate, or in F1
+/// where that has no value, or where a constant answer is perfect in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Beside {
+    /// The model's value.
+    pub value: f64,
+    /// The constant answer.
+    pub constant: Constant,
+    /// The number of rows.
+    pub rows: u64,
+    /// The model is better.
+    pub beats: bool,
+}
+
+impl Beside {
+    /// The model with this evaluation.
+    pub fn of(metric: Metric, e: &Evaluation) -> Self {
+        let constant = metric.of_constant(e.positives, e.n - e.positives);
+        let (metric, value, constant) = match metric.of(e).zip(constant) {
+            Some((value, constant)) => (metric, value, constant),
+            None => (Metric::F1, e.f1, e.constant.f1),
+        };
+        let beats = metric.gain(value, constant) > SAME_F1;
+        Self { value, constant: Constant { metric, value: constant }, rows: e.n, beats }
+    }
+
+    /// The reason for a model that is held against nothing else. `first`: there was no model before it.
+    pub fn alone(self, first: bool, accepted: bool) -> GateReason {
+        let Self { value, constant, rows, beats: beats_constant } = self;
+        GateReason::Alone { first, value, rows, constant, beats_constant, accepted }
+    }
+}
+
 impl GateVerdict {
     /// Whether the challenger's F1 does no better than that of the best constant answer.
     pub fn loses_to_constant(&self) -> bool {
         against_constant(self.challenger_f1, self.constant_f1) != Ordering::Greater
     }
 
-    /// Adds the slices, and refuses a challenger that loses more than `most` on one of them; on average over
-    /// all rows it may still be better.
+    /// Adds the slices, and refuses a challenger that loses more than `most` of the metric that decides on one
+    /// of them; on average over all rows it may still be better.
     pub fn hold_to_slices(&mut self, slices: Vec<SliceContest>, most: Option<f64>) {
         let most = most.unwrap_or(f64::INFINITY);
-        let drop = |slice: &&SliceContest| slice.champion_f1 - slice.challenger_f1;
-        let beyond = || slices.iter().filter(|slice| drop(slice) > most + SAME_F1);
-        if let Some(worst) = beyond().max_by(|a, b| drop(a).total_cmp(&drop(b))) {
+        let beyond = || slices.iter().filter(|slice| slice.drop() > most + SAME_F1);
+        if let Some(worst) = beyond().max_by(|a, b| a.drop().total_cmp(&b.drop())) {
             let worst = worst.clone();
             let others = beyond().count() as u64 - 1;
             let reason = GateReason::SliceDrop { worst, most, others };
@@ -252,7 +281,7 @@ impl GateVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluation::slices::Slice;
+    use crate::evaluation::slices::{Slice, SliceValues};
 
     /// 40 rows, every other one positive, of which the model gets all but the last `wrong` right.
     fn answers(wrong: usize) -> (Vec<bool>, Vec<bool>) {
@@ -364,6 +393,7 @@ mod tests {
             rows: 300,
             champion_f1,
             challenger_f1,
+            other: None,
         };
         let slices =
             || vec![slice("north", 0.8, 0.9), slice("south", 0.8, 0.7), slice("west", 0.8, 0.72)];
@@ -384,6 +414,27 @@ mod tests {
              champion 0.8000, a loss of more than \"gate.max_slice_drop\", 0.05; it loses more than that \
              on 1 more slice"
         );
+        // In another metric it is that which must not be lost, whatever the F1 says.
+        let other = |metric, champion, challenger| SliceContest {
+            other: Some(SliceValues { metric, champion, challenger }),
+            ..slice("north", 0.9, 0.5)
+        };
+        for (contest, passes) in [
+            (other(Metric::LogLoss, 0.4, 0.6), false),
+            (other(Metric::LogLoss, 0.6, 0.4), true),
+            (other(Metric::RocAuc, 0.9, 0.7), false),
+            (other(Metric::RocAuc, 0.7, 0.9), true),
+        ] {
+            let name = contest.compared().metric.words();
+            let mut held = verdict(8, 6, 0.0);
+            held.hold_to_slices(vec![contest], Some(0.1));
+            assert_eq!(held.blessed, passes, "{held:?}");
+            let told = held.reasons.sentences();
+            let words = format!("region=north the challenger has {name} 0.");
+            assert_eq!(told[0].contains(&words), !passes, "{told:?}");
+            let lower = told[0].contains("the champion 0.4000 (lower is better), a loss of more");
+            assert_eq!(lower, name == "log loss" && !passes, "{told:?}");
+        }
         // What is refused anyway keeps its first reason.
         let mut worse = verdict(8, 9, 0.0);
         worse.hold_to_slices(slices(), Some(0.09));

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::metrics::{Interval, Metric, SAME_F1};
-use crate::evaluation::slices::SliceContest;
+use crate::evaluation::slices::{SliceContest, SliceValues};
 use crate::ids::spelt;
 use crate::text;
 
@@ -35,6 +35,8 @@ impl Ruling {
 pub enum GateReason {
     /// All rows of the hold-out are of one class.
     OneClass {
+        /// The metric that decides.
+        metric: Metric,
         /// The number of rows.
         rows: u64,
     },
@@ -86,7 +88,7 @@ pub enum GateReason {
     SliceDrop {
         /// The slice with the largest loss.
         worst: SliceContest,
-        /// The F1 that it may lose.
+        /// What it may lose of the metric that decides.
         most: f64,
         /// The number of further slices on which it loses more.
         others: u64,
@@ -203,12 +205,15 @@ fn slice_drop(
     most: f64,
     others: u64,
 ) -> fmt::Result {
-    let SliceContest { slice, rows, champion_f1, challenger_f1 } = worst;
+    let SliceContest { slice, rows, .. } = worst;
+    let SliceValues { metric, champion, challenger } = worst.compared();
     write!(
         f,
-        "on the {} hold-out rows of {slice} the challenger has F1 {challenger_f1:.4} and the champion \
-         {champion_f1:.4}, a loss of more than \"gate.max_slice_drop\", {most}",
-        text::count(*rows)
+        "on the {} hold-out rows of {slice} the challenger has {} {challenger:.4} and the champion \
+         {champion:.4}{}, a loss of more than \"gate.max_slice_drop\", {most}",
+        text::count(*rows),
+        metric.words(),
+        if metric.is_loss() { " (lower is better)" } else { "" }
     )?;
     if others > 0 {
         write!(f, "; it loses more than that on {}", text::plural(others, "more slice"))?;
@@ -220,9 +225,10 @@ impl fmt::Display for GateReason {
     #[expect(clippy::too_many_lines, reason = "a sentence for each reason")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OneClass { rows } => write!(
+            Self::OneClass { metric, rows } => write!(
                 f,
-                "all rows of the hold-out ({rows}) are of one class, so the F1 cannot compare the models"
+                "all rows of the hold-out ({rows}) are of one class, so the {} cannot compare the models",
+                metric.words()
             ),
             Self::NoMetric { metric, rows } => write!(
                 f,

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{Clusters, ConfusionMatrix, Evaluation};
+use super::metrics::{Answers, Clusters, ConfusionMatrix, Evaluation, Metric};
 use crate::{Result, text};
 
 /// The most slices of a column, besides the one of all other values.
@@ -61,6 +61,37 @@ pub struct SliceContest {
     pub champion_f1: f64,
     /// The challenger's F1.
     pub challenger_f1: f64,
+    /// The metric of the gate with its values, where it is not F1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<SliceValues>,
+}
+
+/// The values of a metric on the same slice.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SliceValues {
+    /// The metric.
+    pub metric: Metric,
+    /// The champion's value.
+    pub champion: f64,
+    /// The challenger's value.
+    pub challenger: f64,
+}
+
+impl SliceContest {
+    /// The values of the metric of the gate.
+    pub fn compared(&self) -> SliceValues {
+        self.other.unwrap_or(SliceValues {
+            metric: Metric::F1,
+            champion: self.champion_f1,
+            challenger: self.challenger_f1,
+        })
+    }
+
+    /// How much worse the challenger is in the metric of the gate; negative if it is better.
+    pub fn drop(&self) -> f64 {
+        let SliceValues { metric, champion, challenger } = self.compared();
+        metric.gain(champion, challenger)
+    }
 }
 
 /// The values of columns for the rows of a test.
@@ -130,28 +161,47 @@ impl Slices {
         self.parts().into_iter().map(score).collect()
     }
 
-    /// Both models on each slice that has `least` rows and `least_of_class` of each class: n labels, and
-    /// the answers of both for the same rows.
+    /// Both models on each slice that has `least` rows and `least_of_class` of each class, and on which
+    /// `metric` exists: n labels, and the answers of both for the same rows.
+    ///
+    /// # Errors
+    /// As [`Evaluation::of`].
     pub fn contests(
         &self,
         labels: &[bool],
-        [champion, challenger]: [&[bool]; 2],
+        [champion, challenger]: [Answers<'_>; 2],
+        metric: Metric,
         (least, least_of_class): (u64, u64),
-    ) -> Vec<SliceContest> {
+    ) -> Result<Vec<SliceContest>> {
         let contest = |(slice, rows): (Slice, Vec<usize>)| {
-            let matrix = |answers: &[bool]| {
-                ConfusionMatrix::from_pairs(rows.iter().map(|row| (labels[*row], answers[*row])))
+            let matrix = |of: Answers<'_>| {
+                let pairs = rows.iter().map(|row| (labels[*row], of.predicted[*row]));
+                ConfusionMatrix::from_pairs(pairs)
             };
             let (before, after) = (matrix(champion), matrix(challenger));
             let of_class = before.positives().min(before.negatives());
-            (before.n() >= least && of_class >= least_of_class).then(|| SliceContest {
+            if before.n() < least || of_class < least_of_class {
+                return Ok(None);
+            }
+            let labels: Vec<bool> = rows.iter().map(|row| labels[*row]).collect();
+            let value = |of: Answers<'_>, matrix: &ConfusionMatrix| {
+                let probabilities = || rows.iter().map(|row| of.probabilities[*row]).collect();
+                metric.of_either(matrix, &labels, probabilities)
+            };
+            let values = value(champion, &before)?.zip(value(challenger, &after)?);
+            Ok(values.map(|(champion, challenger)| SliceContest {
                 slice,
                 rows: before.n(),
                 champion_f1: before.f1(),
                 challenger_f1: after.f1(),
-            })
+                other: (metric != Metric::F1).then_some(SliceValues {
+                    metric,
+                    champion,
+                    challenger,
+                }),
+            }))
         };
-        self.parts().into_iter().filter_map(contest).collect()
+        self.parts().into_iter().filter_map(|part| contest(part).transpose()).collect()
     }
 }
 
@@ -268,10 +318,37 @@ mod tests {
         let labels: Vec<bool> = (0..100).map(|i| i % 2 == 0 && !(60..90).contains(&i)).collect();
         let champion = labels.clone();
         let challenger: Vec<bool> = (0..100).map(|i| labels[i] && i >= 20).collect();
-        let contests = one(&texts).contests(&labels, [&champion, &challenger], (30, 10));
-        assert_eq!(contests.len(), 1, "{contests:?}");
-        let SliceContest { slice, rows, champion_f1, challenger_f1 } = &contests[0];
+        let probabilities = |answers: &[bool]| -> Vec<f64> {
+            answers.iter().map(|answer| if *answer { 0.9 } else { 0.2 }).collect()
+        };
+        let (before, after) = (probabilities(&champion), probabilities(&challenger));
+        let both = [(&champion, &before), (&challenger, &after)]
+            .map(|(predicted, probabilities)| Answers { predicted, probabilities });
+        let contests = |metric| one(&texts).contests(&labels, both, metric, (30, 10)).unwrap();
+        let in_f1 = contests(Metric::F1);
+        assert_eq!(in_f1.len(), 1, "{in_f1:?}");
+        assert_eq!(serde_json::to_value(&in_f1[0]).unwrap().get("other"), None);
+        let SliceContest { slice, rows, champion_f1, challenger_f1, .. } = &in_f1[0];
         assert_eq!((slice.to_string(), *rows), ("g=large".to_owned(), 60));
         assert!((champion_f1 - 1.0).abs() < 1e-15 && (challenger_f1 - 0.8).abs() < 1e-15);
+        // Each metric is that of the rows of the slice alone, and what is worse is a drop in any.
+        for metric in Metric::ALL {
+            let [contest] = &contests(metric)[..] else { panic!("{metric:?}") };
+            let SliceValues { metric: named, champion, challenger } = contest.compared();
+            assert_eq!((named, contest.champion_f1.to_bits()), (metric, champion_f1.to_bits()));
+            for (value, of) in [(champion, both[0]), (challenger, both[1])] {
+                let alone = Evaluation::of(&labels[..60], &of.probabilities[..60], 0.5).unwrap();
+                let expected = metric.of(&alone).unwrap();
+                assert!((value - expected).abs() < 1e-12, "{metric:?}: {value} {expected}");
+            }
+            // All that it calls positive is so, as before.
+            let same = matches!(
+                metric,
+                Metric::Precision | Metric::Specificity | Metric::Lift | Metric::TopPrecision
+            );
+            assert_eq!(contest.drop() > 1e-9, !same, "{metric:?}: {contest:?}");
+            let json = serde_json::to_string(contest).unwrap();
+            assert_eq!(&serde_json::from_str::<SliceContest>(&json).unwrap(), contest);
+        }
     }
 }

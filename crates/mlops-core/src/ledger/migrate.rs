@@ -267,22 +267,29 @@ mod tests {
         assert_eq!(super::super::format(&migrated.connection).unwrap(), FORMAT_VERSION);
     }
 
-    #[test]
-    fn a_ledger_of_format_2_loses_nothing() {
+    /// A sample as readers see it, who change nothing, and after it was migrated.
+    fn read_and_migrated(sample: &[u8]) -> [Ledger; 2] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.sqlite");
-        fs::write(&path, SAMPLE_2).unwrap();
+        fs::write(&path, sample).unwrap();
         let read = Ledger::open_to_read(&path).unwrap().unwrap();
-        assert!(fs::read(&path).unwrap() == SAMPLE_2, "a reader changed it");
-        let ledger = Ledger::open(&path, &Disk::default()).unwrap();
+        assert!(fs::read(&path).unwrap() == sample, "a reader changed it");
+        let migrated = Ledger::open(&path, &Disk::default()).unwrap();
         let new = Connection::open_in_memory().unwrap();
         new.execute_batch(TABLES).unwrap();
-        assert_eq!(shape(&ledger.connection), shape(&new));
-        for ledger in [&read, &ledger] {
-            let datasets = ledger.datasets().unwrap();
-            assert_eq!(datasets.len(), 1);
-            assert_eq!(ledger.segments(datasets[0].version).unwrap().len(), 2);
+        assert_eq!(shape(&migrated.connection), shape(&new));
+        for ledger in [&read, &migrated] {
+            assert_eq!(ledger.datasets().unwrap().len(), 1);
             assert_eq!(ledger.files().unwrap().len(), 2);
+        }
+        [read, migrated]
+    }
+
+    #[test]
+    fn a_ledger_of_format_2_loses_nothing() {
+        for ledger in read_and_migrated(SAMPLE_2) {
+            let version = ledger.datasets().unwrap()[0].version;
+            assert_eq!(ledger.segments(version).unwrap().len(), 2);
             assert!(ledger.latest_deployment().unwrap().is_some());
             assert!(ledger.landed("crm").unwrap().is_empty());
         }
@@ -290,38 +297,15 @@ mod tests {
 
     #[test]
     fn a_ledger_of_format_3_gets_the_tables_of_erased_people() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger.sqlite");
-        fs::write(&path, SAMPLE_3).unwrap();
-        let read = Ledger::open_to_read(&path).unwrap().unwrap();
-        assert!(fs::read(&path).unwrap() == SAMPLE_3, "a reader changed it");
-        let ledger = Ledger::open(&path, &Disk::default()).unwrap();
-        let new = Connection::open_in_memory().unwrap();
-        new.execute_batch(TABLES).unwrap();
-        assert_eq!(shape(&ledger.connection), shape(&new));
-        for ledger in [&read, &ledger] {
-            assert_eq!(ledger.datasets().unwrap().len(), 1);
-            assert_eq!(ledger.files().unwrap().len(), 2);
-            assert!(
-                ledger.tombstones().unwrap().is_empty() && ledger.erasures().unwrap().is_empty()
-            );
+        for ledger in read_and_migrated(SAMPLE_3) {
+            assert!(ledger.tombstones().unwrap().is_empty());
+            assert!(ledger.erasures().unwrap().is_empty());
         }
     }
 
     #[test]
     fn a_ledger_of_format_4_gets_the_tables_of_format_5() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger.sqlite");
-        fs::write(&path, SAMPLE_4).unwrap();
-        let read = Ledger::open_to_read(&path).unwrap().unwrap();
-        assert!(fs::read(&path).unwrap() == SAMPLE_4, "a reader changed it");
-        let ledger = Ledger::open(&path, &Disk::default()).unwrap();
-        let new = Connection::open_in_memory().unwrap();
-        new.execute_batch(TABLES).unwrap();
-        assert_eq!(shape(&ledger.connection), shape(&new));
-        for ledger in [&read, &ledger] {
-            assert_eq!(ledger.datasets().unwrap().len(), 1);
-            assert_eq!(ledger.files().unwrap().len(), 2);
+        for ledger in read_and_migrated(SAMPLE_4) {
             assert!(ledger.open_findings().unwrap().is_empty());
         }
     }

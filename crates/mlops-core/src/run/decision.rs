@@ -284,7 +284,7 @@ impl fmt::Display for Concern {
             ),
             Self::WaitsForApproval { release, f1, until } => write!(
                 f,
-                "{release} passed the gate with an F1 of {f1:.4} and waits for approval until {until}: \
+                "{release} passed the gate, has F1 {f1:.4} on the test data and waits for approval until {until}: \
                  `deployment approve {release} --reason \"…\"` makes it live, `deployment reject` gives it \
                  up, `deployment pending` shows it"
             ),
@@ -325,6 +325,9 @@ pub struct DataSeen {
     pub files: Vec<String>,
     /// The number of their new rows.
     pub new_rows: u64,
+    /// The number of rows that this run's corrections of files took out of the data set.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub superseded: u64,
     /// The number of their rejected rows.
     pub quarantined: u64,
     /// The number of their duplicates, which were dropped.
@@ -409,7 +412,21 @@ impl Decision {
         match (data.version, data.new_rows) {
             (None, _) => writeln!(f, "Data: none in {} yet.", data.folder),
             (Some(version), 0) => {
-                writeln!(f, "Data: {}, nothing new in {}.", version.name(data.form), data.folder)
+                match data.superseded {
+                    0 => write!(
+                        f,
+                        "Data: {}, nothing new in {}",
+                        version.name(data.form),
+                        data.folder
+                    )?,
+                    rows => write!(
+                        f,
+                        "Data: {}; {} of earlier contents left, as their files changed",
+                        version.name(data.form),
+                        text::plural(rows, "row")
+                    )?,
+                }
+                writeln!(f, ".")
             }
             (Some(version), new) => writeln!(
                 f,
@@ -441,6 +458,10 @@ impl Decision {
     fn write_drift(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(drift) = &self.drift {
             writeln!(f, "{}.", drift.reason)?;
+            if let Some(other) = self.gate.as_ref().and_then(|gate| gate.other) {
+                let name = other.metric.words();
+                writeln!(f, "  Drift is judged by F1; the gate compares the models by {name}.")?;
+            }
             for verdict in drift.verdicts.iter().filter(|v| v.rule != drift.decided_by) {
                 writeln!(
                     f,

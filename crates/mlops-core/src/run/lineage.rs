@@ -32,11 +32,13 @@ pub struct Lineage {
     pub outputs: Vec<Dataset>,
 }
 
-/// A file that a step read or wrote.
+/// A file that a step read or wrote, or a table of a database.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dataset {
-    /// Its path.
+    /// Its path, or its name in `namespace`.
     pub path: String,
+    /// The namespace, if it is no file.
+    pub namespace: Option<String>,
     /// Its digest.
     pub sha256: Option<Digest>,
     /// It has the columns of the schema.
@@ -152,7 +154,8 @@ fn of_input(job: Job, input: &Dataset) -> Value {
             input.fates.iter().map(|(fate, rows)| ((*fate).to_owned(), json!(rows))).collect();
         facets.insert("mlops_rows".to_owned(), of_our_own(job, "RowsFacet", Value::Object(fates)));
     }
-    json!({"namespace": "file", "name": full(input), "facets": facets, "inputFacets": checked})
+    let (namespace, name) = named(input);
+    json!({"namespace": namespace, "name": name, "facets": facets, "inputFacets": checked})
 }
 
 /// One assertion for each rule that is broken, and one for each column whose rules are all kept.
@@ -193,7 +196,8 @@ fn of_output(job: Job, output: &Dataset, inputs: &[Dataset]) -> Value {
         let name = "OutputStatisticsOutputDatasetFacet";
         written.insert("outputStatistics".to_owned(), facet(job, "1-0-2", name, statistics));
     }
-    json!({"namespace": "file", "name": full(output), "facets": facets, "outputFacets": written})
+    let (namespace, name) = named(output);
+    json!({"namespace": namespace, "name": name, "facets": facets, "outputFacets": written})
 }
 
 /// For each column of the schema, the columns of the inputs from which it comes.
@@ -204,9 +208,10 @@ fn column_lineage(config: &Config, inputs: &[&Dataset]) -> Map<String, Value> {
         .collect();
     let columns = config.schema.columns().iter().enumerate();
     let fields = columns.map(|(at, column)| {
-        let from = inputs.iter().zip(&theirs).map(
-            |(input, names)| json!({"namespace": "file", "name": full(input), "field": names[at]}),
-        );
+        let from = inputs.iter().zip(&theirs).map(|(input, names)| {
+            let (namespace, name) = named(input);
+            json!({"namespace": namespace, "name": name, "field": names[at]})
+        });
         (column.name.clone(), json!({"inputFields": from.collect::<Vec<_>>()}))
     });
     fields.collect()
@@ -234,10 +239,13 @@ fn facets(job: Job, dataset: &Dataset) -> Map<String, Value> {
     facets
 }
 
-/// The name of a file, from wherever it is looked at.
-fn full(dataset: &Dataset) -> String {
-    std::path::absolute(&dataset.path)
-        .map_or_else(|_| dataset.path.clone(), |path| path.display().to_string())
+/// Namespace and name, the same from wherever it is looked at.
+fn named(dataset: &Dataset) -> (&str, String) {
+    if let Some(namespace) = &dataset.namespace {
+        return (namespace, dataset.path.clone());
+    }
+    let full = std::path::absolute(&dataset.path);
+    ("file", full.map_or_else(|_| dataset.path.clone(), |path| path.display().to_string()))
 }
 
 fn producer(job: Job) -> String {

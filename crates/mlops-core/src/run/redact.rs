@@ -4,11 +4,13 @@
 //! repeated however often it is cut off. A file with neither digest was changed by somebody else and is left
 //! alone. Not for finding what to cut: see `stage::forget`.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
 use crate::ledger::{Ledger, Redaction};
 use crate::platform::digest::{Digest, Hasher};
+use crate::platform::disk::parent_of;
 use crate::platform::files;
 use crate::run::context::Context;
 use crate::{Error, Result};
@@ -25,6 +27,12 @@ impl Context {
         intent: i64,
     ) -> Result<Vec<String>> {
         let mut notes = Vec::new();
+        // Some lie in folders where no other run leaves half-written files, such as that of the log.
+        let parents = redactions.iter().map(|r| r.location.path(&self.config.base));
+        let parents: BTreeSet<_> = parents.map(|path| parent_of(&path).to_owned()).collect();
+        for folder in &parents {
+            self.disk.remove_temporaries(folder)?;
+        }
         for redaction in redactions {
             let path = redaction.location.path(&self.config.base);
             if !path.try_exists().map_err(|e| Error::io("read", &path, e))? {

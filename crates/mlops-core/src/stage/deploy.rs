@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::evaluation::gate::Beside;
 use crate::evaluation::reasons::Reasons;
 use crate::ids::{DatasetVersion, FindingKind, ReleaseId, Severity, Step};
 use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projections};
@@ -20,7 +21,7 @@ use crate::release::{
 };
 use crate::run::attention::{self, Finding};
 use crate::run::context::{Context, Report, Workspace};
-use crate::{Error, Result, text};
+use crate::{Error, Result};
 
 use super::retain::Retained;
 use super::score::{Score, Scoring, latest_score_file, read_artifact};
@@ -44,13 +45,25 @@ pub struct Deployed {
     pub promoted: bool,
     /// The release's F1.
     pub f1: f64,
-    /// F1 is above that of the best constant answer.
+    /// It does better than the best constant answer, in the metric of the gate.
     pub beats_constant: bool,
+    /// What judged it.
+    pub judged: Judge,
     /// Old releases and data sets that were removed by the rules of "retention".
     pub removed: Retained,
     /// The live release, as read from disk.
     #[serde(skip)]
     pub verified: Release,
+}
+
+/// What judged a model before it went live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judge {
+    /// The gate, which compares it with the release before.
+    Gate,
+    /// Nothing but the best constant answer: it was deployed by hand.
+    ConstantAnswer,
 }
 
 impl Report for Deployed {
@@ -198,15 +211,11 @@ pub fn of(
     let previous = context.store().live()?;
     let id = &candidate.id;
     let is_live = previous.as_ref() == Some(&candidate.id);
-    let score = &candidate.score.evaluation;
-    if !score.beats_constant && !leave.accept && !is_live {
+    let beside = Beside::of(context.config.gate.metric, &candidate.score.evaluation);
+    if !beside.beats && !leave.accept && !is_live {
+        let why = beside.alone(previous.is_none(), false);
         return Err(Error::conflict(format!(
-            "{id} is not made live: its F1 {:.4} does not beat the best constant answer, which has \
-             {:.4} on the same {}. Add more data or better features, or accept it with \
-             --accept",
-            score.f1,
-            score.constant.f1,
-            text::plural(score.n, "test row")
+            "{id} is not made live: {why}. Add more data or better features, or accept it with --accept"
         )));
     }
     if let Some(rollback) = workspace.ledger.was_rolled_back(id)?
@@ -251,6 +260,7 @@ fn deploy(
     let (id, dataset, score) = (candidate.id.clone(), candidate.dataset, candidate.score.clone());
     let (sealed, mut verified) = candidate.seal_held(context, &workspace.ledger)?;
     let promoted = previous.as_ref() != Some(&id);
+    let judged = if decision.is_some() { Judge::Gate } else { Judge::ConstantAnswer };
     let f1 = score.evaluation.f1;
     if promoted {
         if releases.clear(&id, blessing)? {
@@ -278,7 +288,8 @@ fn deploy(
         sealed,
         promoted,
         f1,
-        beats_constant: score.evaluation.beats_constant,
+        beats_constant: Beside::of(context.config.gate.metric, &score.evaluation).beats,
+        judged,
         removed: super::retain::run(context, workspace, &id, sound),
         verified,
         release: id,
@@ -347,6 +358,13 @@ impl fmt::Display for Deployed {
             writeln!(f, "Live: {release} at {pointer}")?;
             if let Some(previous) = &self.previous {
                 writeln!(f, "Before: {previous}")?;
+                if self.judged == Judge::ConstantAnswer {
+                    writeln!(
+                        f,
+                        "They were not compared: by hand a model must only beat a constant answer. \
+                         `fullprocess` asks the gate."
+                    )?;
+                }
             }
         } else {
             writeln!(f, "Already live: {release} at {pointer}; nothing changed")?;

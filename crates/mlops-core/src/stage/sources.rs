@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 
 use chrono::SecondsFormat;
 use serde::Serialize;
 
 use crate::config::Source;
 use crate::config::sources::Mode;
+use crate::csv::fits;
 use crate::csv::formats::{self, Opened};
 use crate::csv::outcome::FileOutcome;
 use crate::dataset::builder::Ingest;
@@ -53,6 +55,9 @@ pub struct Listed {
     pub wanted: u64,
     /// The names of the first of them.
     pub to_read: Vec<String>,
+    /// What is wrong with the columns of its newest file here: of a place that was never fetched from, none
+    /// is.
+    pub columns: Option<String>,
     /// When its data are due, if anything is expected of it.
     pub due: Option<DueState>,
 }
@@ -73,13 +78,17 @@ impl Report for Sources {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let failed = self.sources.iter().filter_map(|one| Some((one, one.error.as_ref()?)));
-        failed
-            .map(|(one, why)| {
-                let words = format!("source \"{}\": {why}", one.name);
-                Finding::failed(FindingKind::SourceFailed, words).about([&one.name])
-            })
-            .collect()
+        let said = |one: &Listed, why: &String| format!("source \"{}\": {why}", one.name);
+        let findings = self.sources.iter().flat_map(|one| {
+            let failed = one.error.iter().map(|why| {
+                Finding::failed(FindingKind::SourceFailed, said(one, why)).about([&one.name])
+            });
+            let looks = one.nothing.iter().chain(&one.columns);
+            let looks = looks
+                .map(|why| Finding::warning(FindingKind::Data, said(one, why)).about([&one.name]));
+            failed.chain(looks).collect::<Vec<_>>()
+        });
+        findings.collect()
     }
 }
 
@@ -101,11 +110,6 @@ impl fmt::Display for Sources {
             ]);
         }
         f.write_str(&text::table(&rows))?;
-        for one in &self.sources {
-            if let Some(nothing) = &one.nothing {
-                writeln!(f, "{}: {}", one.name, text::one_line(nothing))?;
-            }
-        }
         for one in self.sources.iter().filter(|one| one.wanted > 0) {
             let more = one.wanted - one.to_read.len() as u64;
             writeln!(f, "{}: would read {}", one.name, text::names_of_more(&one.to_read, more))?;
@@ -131,7 +135,10 @@ pub fn list(context: &Context) -> Result<Sources> {
     for (name, folder) in folders {
         let mut one = unasked(name, folder.path.display().to_string());
         match discover::input(config, folder) {
-            Ok(listing) => count(context, &ledger, &listing.candidates, &mut one)?,
+            Ok(listing) => {
+                count(context, &ledger, &listing.candidates, &mut one)?;
+                one.columns = columns(context, newest(&listing.candidates).map(|file| &*file.path));
+            }
             Err(error) => one.error = Some(own_fault(&error)),
         }
         sources.push(one);
@@ -163,6 +170,7 @@ fn unasked(name: &str, place: String) -> Listed {
         newest: None,
         wanted: 0,
         to_read: Vec::new(),
+        columns: None,
         due: None,
     }
 }
@@ -171,7 +179,10 @@ fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> 
     let mut one = unasked(&source.name, source.place.to_string());
     if !source.is_fetched() {
         match discover::matching(&context.config, source) {
-            Ok(listing) => count(context, ledger, &listing.candidates, &mut one)?,
+            Ok(listing) => {
+                count(context, ledger, &listing.candidates, &mut one)?;
+                one.columns = columns(context, newest(&listing.candidates).map(|file| &*file.path));
+            }
             Err(error) => one.error = Some(own_fault(&error)),
         }
         return Ok(one);
@@ -187,6 +198,9 @@ fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> 
         one.nothing = land::nothing_taken(source, all);
     }
     let known = ledger.landed(&source.name)?;
+    let copies = known.iter().rev().map(|one| one.location.path(&context.config.base));
+    let copy = copies.into_iter().find(|path| path.is_file());
+    one.columns = columns(context, copy.as_deref());
     let known: HashMap<_, _> = known.iter().map(|one| (one.object.as_str(), one)).collect();
     for object in &objects {
         one.objects += 1;
@@ -198,6 +212,23 @@ fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> 
     let newest = objects.iter().filter_map(|object| object.modified).max();
     one.newest = newest.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
     Ok(one)
+}
+
+/// What is wrong with the columns of the file at `path`, as the next run would find too.
+fn columns(context: &Context, path: Option<&Path>) -> Option<String> {
+    let (config, path) = (&context.config, path?);
+    let fault =
+        fits::fault(path, config.reading_at(path), &config.schema, config.contract_at(path));
+    let why = fault.unwrap_or_else(|error| Some(own_fault(&error)))?;
+    Some(format!("{}: {why}", text::printed(path)))
+}
+
+/// The file that was changed last.
+fn newest(files: &[SourceFile]) -> Option<&SourceFile> {
+    let age = |file: &&SourceFile| {
+        std::fs::metadata(&file.path).ok().map(|found| Stamp::of(&found).modified_ns)
+    };
+    files.iter().max_by_key(age)
 }
 
 /// The objects that are taken by their names, and how many there are.
@@ -296,10 +327,7 @@ pub fn test(context: &Context, name: &str) -> Result<Tried> {
         fetched(&scratch, &ledger(context)?, source)?
     } else {
         let listing = discover::matching(&context.config, source)?;
-        let age = |file: &SourceFile| {
-            std::fs::metadata(&file.path).ok().map(|found| Stamp::of(&found).modified_ns)
-        };
-        listing.candidates.into_iter().max_by_key(age)
+        newest(&listing.candidates).cloned()
     };
     let Some(file) = file else {
         return Err(Error::missing(format!("the source \"{name}\" has nothing to read")));

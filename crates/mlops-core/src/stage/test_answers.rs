@@ -18,6 +18,8 @@ pub(super) struct Look<'a> {
     pub(super) models: &'a [&'a Model],
     /// What tells their entities, if that matters.
     grouped: Option<Entities>,
+    /// Rows have ids that are not looked at, since the test data are too large.
+    unlooked: bool,
     /// The columns by whose values scores are given too.
     pub(super) columns: SliceColumns,
 }
@@ -31,7 +33,20 @@ impl<'a> Look<'a> {
         paths: impl Iterator<Item = &'p Path>,
     ) -> Self {
         let columns = SliceColumns::of(&context.config.slices, &first.schema);
-        Self { models, grouped: entities_in(context, first, paths), columns }
+        let (grouped, unlooked) = entities_in(context, first, paths);
+        Self { models, grouped, unlooked, columns }
+    }
+
+    /// What follows for intervals if ids are not looked at.
+    pub(super) fn note(&self) -> Option<String> {
+        self.unlooked.then(|| {
+            format!(
+                "the test data have more than {} MiB, so that rows with the same id count as independent in \
+                 all intervals, which are too narrow if there are many; name what identifies an entity in \
+                 \"holdout.group\", and intervals allow for it",
+                LOOKED_AT >> 20
+            )
+        })
     }
 
     /// Whether rows must be read with their ids.
@@ -45,21 +60,22 @@ impl<'a> Look<'a> {
 const LOOKED_AT: u64 = 8 << 20;
 
 /// What tells the entities of the test rows in `paths`; `None` if every row stands for itself, or
-/// they are not looked at.
+/// they are not looked at, which is the second part.
 fn entities_in<'a>(
     context: &Context,
     model: &Model,
     paths: impl Iterator<Item = &'a Path>,
-) -> Option<Entities> {
+) -> (Option<Entities>, bool) {
     let config = &context.config;
     let identity = Identity::of(&config.holdout, &model.schema);
     if !matches!(identity, Identity::Columns(_)) {
-        return None;
+        return (None, false);
     }
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
     let looked_at = config.holdout.group.is_some() || paths.map(size).sum::<u64>() <= LOOKED_AT;
     // Only equality counts, for which any key will do.
-    if looked_at { identity.hasher(&model.schema, config.training.seed) } else { None }
+    let entities = || identity.hasher(&model.schema, config.training.seed);
+    if looked_at { (entities(), false) } else { (None, true) }
 }
 
 /// Predictions of several models for the rows of a batch.
@@ -82,7 +98,7 @@ impl Answers {
         table: &mut Table,
         leaks: impl Fn(&Table, &mut [bool]),
     ) {
-        let Look { models, grouped, columns } = look;
+        let Look { models, grouped, columns, .. } = look;
         let rows = table.len();
         let mut out = vec![false; rows];
         leaks(table, &mut out);

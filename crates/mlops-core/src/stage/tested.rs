@@ -119,6 +119,7 @@ pub fn predict_current(
         }
     }
     let tests = if known {
+        compared.notes.extend(look.note());
         let all = compared.used.clone();
         TestFiles { current: all.clone(), all }
     } else {
@@ -185,6 +186,7 @@ pub fn compare_tests(
             break;
         }
     }
+    compared.notes.extend(look.note());
     Ok(compared)
 }
 
@@ -514,9 +516,11 @@ impl Source {
 
 fn unknown(data: &str, added: &[&TestFile], why: &str) -> Error {
     Error::missing(format!(
-        "{} was added after the model was trained, and {}, which would tell whether the model \
-         knows its rows, {why}: train again",
+        "{} {} added after the model was trained, and {}, which would tell whether the model \
+         knows {} rows, {why}: train again",
         text::names(added.iter().map(|f| &f.name)),
-        text::name(data)
+        if added.len() == 1 { "was" } else { "were" },
+        text::name(data),
+        if added.len() == 1 { "its" } else { "their" }
     ))
 }

@@ -146,6 +146,18 @@ fn unnamed_and_repeated_columns_that_nobody_needs_are_no_obstacle() {
 }
 
 #[test]
+fn row_names_without_a_name_in_the_header_are_recognised() {
+    let scene = small(&[]);
+    scene.file("in/a.csv", "\"id\",\"x\",\"y\"\n\"1\",\"a\",1,0\n\"2\",\"b\",2,1\n");
+    scene.file("in/b.csv", "id,x,y\n1,a,1,0\nc,2,1\n");
+    let report = scene.ingest().unwrap();
+    let hint = "the name of the first column may be missing";
+    assert!(reason(&report, "a.csv").contains(hint), "{}", reason(&report, "a.csv"));
+    // Here the header fits some of the rows.
+    assert!(!reason(&report, "b.csv").contains(hint), "{}", reason(&report, "b.csv"));
+}
+
+#[test]
 fn thousands_of_extra_columns_are_counted_and_ten_are_named() {
     let scene = small(&[]);
     let extra = |cell: &dyn Fn(u32) -> String| (0..3000).map(cell).collect::<Vec<_>>().join(",");

@@ -53,6 +53,33 @@ fn corrected_rows_take_the_place_of_the_wrong_ones() {
 }
 
 #[test]
+fn a_correction_that_takes_most_rows_away_is_told() {
+    let scene = Scene::new();
+    let many: String = (0..30).map(|n| format!("a{n},1,2,3,{}\n", n % 2)).collect();
+    scene.rows("in/a.csv", &many);
+    scene.ingest().unwrap();
+    // Half of the rows is a correction like others.
+    let lines: Vec<&str> = many.lines().collect();
+    scene.rows("in/a.csv", &(lines[..15].join("\n") + "\n"));
+    assert!(scene.ingest().unwrap().warnings.is_empty());
+    for rows in [7, 0] {
+        scene.rows("in/a.csv", &many);
+        scene.ingest().unwrap();
+        scene.rows(
+            "in/a.csv",
+            &lines[..rows].iter().map(|line| format!("{line}\n")).collect::<String>(),
+        );
+        let report = scene.ingest().unwrap();
+        assert_eq!((report.rows, report.superseded), (rows as u64, 30));
+        let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+        let words = warning.to_string();
+        let now = if rows == 0 { "none".to_owned() } else { format!("only {rows}") };
+        assert!(words.contains(&format!("gave 30 rows, the new one {now}.")), "{words}");
+        assert!(scene.ingest().unwrap().warnings.is_empty());
+    }
+}
+
+#[test]
 fn a_correction_that_is_refused_leaves_the_old_rows_and_a_lost_file_gives_its_own() {
     let scene = Scene::new();
     scene.rows("in/a.csv", "a,1,2,3,1\n");

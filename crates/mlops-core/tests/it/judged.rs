@@ -193,13 +193,23 @@ fn nothing_under_the_constant_goes_live_unless_it_is_accepted() {
     scene.rows("in/a.csv", &visits(0..300, 1, 50, 5));
     scene.rows("test/testdata.csv", &visits(400..600, 1, 50, 6));
     let error = scene.everything().unwrap_err().to_string();
-    assert!(error.contains("does not beat the best constant answer"), "{error}");
+    assert!(error.contains("does not beat a constant answer"), "{error}");
     assert!(error.contains("--accept") && !scene.path("production_deployment").exists());
     let accept = deploy::Leave { accept: true, ..deploy::Leave::default() };
     let deployed = scene.step(Step::Deployment, |context, workspace| {
         deploy::with(context, workspace, Step::Deployment, "all the same", accept)
     });
-    assert!(!deployed.unwrap().beats_constant);
+    let deployed = deployed.unwrap();
+    assert!(!deployed.beats_constant && deployed.judged == deploy::Judge::ConstantAnswer);
+    // It is refused in the metric of the gate, in the words of the gate.
+    let scene = Scene::with(&json!({"gate": {"metric": "log_loss"}}));
+    scene.rows("in/a.csv", &visits(0..300, 1, 50, 5));
+    scene.rows("test/testdata.csv", &visits(400..600, 1, 50, 6));
+    let error = scene.everything().unwrap_err().to_string();
+    assert!(
+        error.contains("the new model does not beat a constant answer: log loss 0."),
+        "{error}"
+    );
 
     // …and by itself, beside a champion that is good.
     let scene = live(&json!({"gate": {"min_improvement": -1.0}}));

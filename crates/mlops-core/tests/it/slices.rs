@@ -103,6 +103,9 @@ fn a_challenger_that_loses_too_much_on_a_slice_is_refused() {
         (json!({}), DecisionOutcome::Promoted),
         (json!({"max_slice_drop": 0.2}), DecisionOutcome::Refused),
         (json!({"max_slice_drop": 1.0}), DecisionOutcome::Promoted),
+        (json!({"metric": "roc_auc", "max_slice_drop": 0.2}), DecisionOutcome::Refused),
+        (json!({"metric": "log_loss", "max_slice_drop": 0.2}), DecisionOutcome::Refused),
+        (json!({"metric": "log_loss", "max_slice_drop": 9}), DecisionOutcome::Promoted),
     ] {
         let scene = live(&json!({"gate": gate}));
         scene.file("source/b.csv", rows("new", 2_000, 400, true));
@@ -112,11 +115,16 @@ fn a_challenger_that_loses_too_much_on_a_slice_is_refused() {
         assert!(verdict.challenger_f1 > verdict.champion_f1 + 0.1, "{verdict:?}");
         let south = verdict.slices.iter().find(|s| s.slice.to_string() == "region=south").unwrap();
         assert!(south.rows >= 150 && south.champion_f1 > south.challenger_f1 + 0.2, "{south:?}");
+        assert_eq!(south.compared().metric, verdict.compared().metric);
         let branches = verdict.slices.iter().filter(|s| s.slice.column == "branch").count();
         assert!(branches <= 1, "a branch has too few rows: {verdict:?}");
         if outcome == DecisionOutcome::Refused {
             let words = decision.to_string();
-            assert!(words.contains("of region=south the challenger has F1"), "{words}");
+            let metric = verdict.compared().metric;
+            let told = format!("of region=south the challenger has {}", metric.words());
+            assert!(words.contains(&told), "{words}");
+            let judged = words.contains("Drift is judged by F1; the gate compares the models by");
+            assert_eq!(judged, gate.get("metric").is_some(), "{words}");
             assert!(words.contains("\"gate.max_slice_drop\", 0.2"), "{words}");
             let path = format!("out/decisions/{}.json", decision.run_id);
             assert!(scene.json(&path)["gate"]["slices"].as_array().unwrap().len() >= 2);
@@ -173,4 +181,43 @@ fn a_column_that_is_no_feature_has_slices_and_changes_nothing_else() {
     scene.configure(&json!({"schema": {"numeric": ["x"], "target": "left", "slice": ["region"]}}));
     let error = scene.score().unwrap_err().to_string();
     assert!(error.contains("which needs \"schema.id\""), "{error}");
+}
+
+/// Ids of large test data are not looked at unless that is asked for, and the score says so.
+#[test]
+fn whoever_has_large_test_data_is_told_whether_intervals_look_at_entities() {
+    let scored = |rows: usize, holdout: Value| {
+        let scene = Scene::with(&json!({"holdout": holdout,
+            "schema": {"id": ["who"], "numeric": ["x", "visits"], "target": "left"}}));
+        scene.file("in/a.csv", rows_of("a", 400));
+        scene.file("test/testdata.csv", rows_of("an-id-that-takes-many-bytes-in-a-file-", rows));
+        scene.everything().unwrap();
+        let score = scene.json("model/score.json");
+        let notes =
+            score["notes"].to_string().contains("rows with the same id count as independent");
+        let wide = score["f1_interval"]["high"].as_f64().unwrap()
+            - score["f1_interval"]["low"].as_f64().unwrap();
+        (notes, wide)
+    };
+    assert!(!scored(2_000, json!({})).0);
+    let (told, narrow) = scored(200_000, json!({}));
+    let (asked, wide) = scored(200_000, json!({"group": ["who"]}));
+    assert!(told && !asked);
+    // Each row is there a hundred times.
+    assert!(wide > 5.0 * narrow, "{wide} {narrow}");
+}
+
+/// Rows of clients, each of whom has as many as fit.
+fn rows_of(prefix: &str, count: usize) -> String {
+    let mut random = Random(7);
+    let clients: Vec<(u64, u64, bool)> = (0..count.min(2_000))
+        .map(|_| (random.below(100) as u64, random.below(3) as u64, random.one_in(8)))
+        .collect();
+    let mut text = "who,x,visits,left\n".to_owned();
+    for i in 0..count {
+        let client = i % clients.len();
+        let (x, visits, odd) = clients[client];
+        text += &format!("{prefix}{client},{x},{visits},{}\n", u8::from((x > 50) != odd));
+    }
+    text
 }

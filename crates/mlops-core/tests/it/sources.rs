@@ -135,3 +135,34 @@ fn problems_of_the_list_are_told_together() {
         assert!(error.contains(part), "{part} is not in {error}");
     }
 }
+
+/// `ingestion sources` looks at the header of the newest file, so that a name that is wrong is told before
+/// a run refuses the file.
+#[test]
+fn columns_of_a_source_are_checked_when_sources_are_listed() {
+    let listed = |columns: serde_json::Value| {
+        let scene = Scene::with(&json!({"sources": [
+            {"name": "crm", "uri": "crm", "columns": columns}, {"name": "none", "uri": "none"}]}));
+        scene.rows("in/near.csv", &sample_rows(5, 1));
+        scene.file("crm/a.csv", HEADER.replace("corporation", "cust_id") + "a,1,2,3,1\n");
+        fs::create_dir(scene.path("none")).unwrap();
+        let listed = mlops_core::stage::sources::list(&scene.context().unwrap()).unwrap();
+        let findings = mlops_core::run::context::Report::findings(&listed);
+        let texts: Vec<String> = findings.into_iter().map(|finding| finding.text).collect();
+        assert_eq!(listed.sources[1].columns.is_some(), !texts.is_empty(), "{texts:?}");
+        texts
+    };
+    assert_eq!(listed(json!({"cust_id": "corporation"})), [""; 0]);
+    for (columns, part) in [
+        (
+            json!({"customer": "corporation"}),
+            "\"columns\" names customer, which the file does not have",
+        ),
+        (json!({}), "the header has no column \"corporation\""),
+    ] {
+        let texts = listed(columns);
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].starts_with("source \"crm\": ") && texts[0].contains(part), "{texts:?}");
+        assert!(texts[0].contains("cust_id") && texts[0].contains("a.csv"), "{texts:?}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Not for the details: see `quality`.
 
+use mlops_core::evaluation::gate::Compared;
 use mlops_core::evaluation::metrics::bootstrap::too_few;
 use mlops_core::text;
 
@@ -72,14 +73,20 @@ fn standing_facts(report: &Report, standing: &Standing) -> Vec<(String, Line)> {
     let instead = before.map_or_else(String::new, |data| format!(", instead of {}", sized(data)));
     facts.push(("Trained on".to_owned(), format!("{}{instead}", sized(&standing.data)).into()));
     let told = match (&standing.gate, previous.f1) {
-        (Some(gate), _) => format!(
-            "F1 {} against {} of the release before, on the same {} (difference {}, {})",
-            format::score(gate.challenger_f1),
-            format::score(gate.champion_f1),
-            format::counted(gate.n, "row", "rows"),
-            format::number(gate.difference),
-            signed(&gate.interval),
-        ),
+        (Some(gate), _) => {
+            let Compared { metric, champion, challenger, .. } = gate.compared();
+            let mut name = metric.words().to_owned();
+            name[..1].make_ascii_uppercase();
+            format!(
+                "{name} {} against {} of the release before, on the same {} (difference {}, {}){}",
+                format::score(challenger),
+                format::score(champion),
+                format::counted(gate.n, "row", "rows"),
+                format::number(gate.difference),
+                signed(&gate.interval),
+                if metric.is_loss() { "; lower is better" } else { "" }
+            )
+        }
         (None, Some(f1)) if report.score.n > 0 => format!(
             "F1 {}; the release before had {} on the test rows of its time",
             format::score(report.score.f1),

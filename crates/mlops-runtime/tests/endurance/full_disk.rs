@@ -144,7 +144,8 @@ fn on_a_full_disk_the_old_state_stays_and_with_room_the_next_run_goes_on() {
                 break;
             }
         }
-        for stage in ["ledger", "ingestion", "training", "deployment", "reporting"] {
+        let all = ["ledger", "ingestion", "training", "deployment", "reporting"];
+        for stage in if program == Program::Forget { &all[..1] } else { &all[..] } {
             assert!(stages.contains(stage), "{}: {stage} is not in {stages:?}", program.name());
         }
     }

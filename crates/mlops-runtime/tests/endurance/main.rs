@@ -1,4 +1,4 @@
-//! `first_run` and `fullprocess` under everything that can happen to a run: a kill or an error at
+//! `first_run`, `fullprocess` and an erasure under everything that can happen to a run: a kill or an error at
 //! each step that changes the disk, a disk that is full, folders that cannot be written, records
 //! and models that were damaged. Not for single stages: core's own tests strike those.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 
 use crate::soak;
-use crate::world::{Program, State, copy, must_be_sound};
+use crate::world::{Program, State, copy, mentions, must_be_sound};
 use mlops_testkit::binary::scene::{Scene, alone};
 
 /// What the second process does: a program, the step at which it stops, a workspace.
@@ -50,20 +50,24 @@ fn undisturbed(program: Program) -> (Vec<(DiskStep, PathBuf)>, State) {
     program.run(scene.root(), Disk::observed(watcher.clone())).unwrap();
     let steps = watcher.steps.lock().unwrap().clone();
     let expected = State::of(scene.root());
+    nobody_erased_is_left(program, scene.root(), "undisturbed");
     program.run(scene.root(), Disk::default()).unwrap();
     State::of(scene.root()).must_be(&expected, "a second run");
     let inside = |path: &PathBuf| path.strip_prefix(scene.root()).unwrap_or(path).to_owned();
     let steps: Vec<_> = steps.iter().map(|(step, path)| (*step, inside(path))).collect();
-    for kind in [
-        DiskStep::Write,
-        DiskStep::Rename,
-        DiskStep::SyncFile,
-        DiskStep::SwapLink,
-        DiskStep::Commit,
-    ] {
+    let kinds = [DiskStep::Write, DiskStep::Rename, DiskStep::SyncFile, DiskStep::Commit];
+    let swap = (program != Program::Forget).then_some(DiskStep::SwapLink);
+    for kind in kinds.into_iter().chain(swap) {
         assert!(steps.iter().any(|(step, _)| *step == kind), "no {kind:?} in {steps:?}");
     }
     (steps, expected)
+}
+
+/// After an erasure nothing of ours has the person.
+fn nobody_erased_is_left(program: Program, folder: &Path, what: &str) {
+    if program == Program::Forget {
+        assert_eq!(mentions(folder), Vec::<PathBuf>::new(), "{what}");
+    }
 }
 
 /// The second process: stops before the step, to be killed there.
@@ -105,10 +109,11 @@ fn kill(program: Program, at: usize, folder: &Path) -> bool {
     stopped
 }
 
-/// Every step, or a share of them that differs for the two programs.
+/// Every step, or a share of them that differs between programs.
 fn sweep(program: Program, strike: impl Fn(usize, &Path) -> String, quick: usize) {
     let (steps, expected) = undisturbed(program);
-    assert!(steps.len() > 100, "{} steps are too few to be all", steps.len());
+    let (least, quick) = if program == Program::Forget { (30, quick / 9) } else { (100, quick) };
+    assert!(steps.len() > least, "{} steps are too few to be all", steps.len());
     let every = soak(quick, 1);
     let offset = program as usize % every;
     let mut strikes = 0;
@@ -129,6 +134,7 @@ fn sweep(program: Program, strike: impl Fn(usize, &Path) -> String, quick: usize
         must_be_sound(scene.root(), &what);
         program.run(scene.root(), Disk::default()).unwrap_or_else(|e| panic!("{what}: then {e}"));
         State::of(scene.root()).must_be(&expected, &what);
+        nobody_erased_is_left(program, scene.root(), &what);
         strikes += 1;
     }
     assert_eq!(strikes, (steps.len() - offset).div_ceil(every));

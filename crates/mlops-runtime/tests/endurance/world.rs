@@ -23,7 +23,7 @@ use mlops_core::platform::digest::Digest;
 use mlops_core::platform::disk::Disk;
 use mlops_core::release::Pointer;
 use mlops_core::run::context::{Context, Report};
-use mlops_core::stage::decide;
+use mlops_core::stage::{decide, forget};
 use mlops_runtime::{first_run, fullprocess};
 
 use mlops_testkit::binary::scene::{HEADER, Scene, alone, rows};
@@ -32,7 +32,7 @@ use mlops_testkit::binary::scene::{HEADER, Scene, alone, rows};
 const CONFIG: &str = r#"{
     "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out",
     "test_data_path": "test", "output_model_path": "model", "prod_deployment_path": "live",
-    "apicalls": {"url": "http://127.0.0.1:9"}
+    "apicalls": {"url": "http://127.0.0.1:9"}, "service": {"prediction_log_path": "log"}
 }"#;
 
 /// A clock that stands still in 2033: every file is older than its record, as in everyday life.
@@ -59,15 +59,21 @@ pub(crate) enum Program {
     FirstRun,
     /// `fullprocess` on new rows that contradict the live model: it promotes another.
     FullProcess,
+    /// `ingestion --forget --everywhere` of somebody who is in all that both wrote.
+    Forget,
 }
 
+/// Who is erased: a word that nothing else contains.
+const PERSON: &str = "Person-of-Interest";
+
 impl Program {
-    pub(crate) const ALL: [Self; 2] = [Self::FirstRun, Self::FullProcess];
+    pub(crate) const ALL: [Self; 3] = [Self::FirstRun, Self::FullProcess, Self::Forget];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::FirstRun => "first_run",
             Self::FullProcess => "fullprocess",
+            Self::Forget => "forget",
         }
     }
 
@@ -85,14 +91,28 @@ impl Program {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
+        // Good rows, a bad one and a malformed one of the person, in each folder.
+        let theirs = |n: u32| match self {
+            Self::Forget => {
+                let good = (0..9).map(|i| format!("{PERSON},{i}{n},7,3,1\n"));
+                good.collect::<String>() + &format!("{PERSON},x,2,3,0\n\"{PERSON}\",1,2\n")
+            }
+            _ => String::new(),
+        };
         file("config.json", CONFIG);
-        file("in/a.csv", &rows(0..60));
+        file("in/a.csv", &(rows(0..60) + &theirs(1)));
         file("in/b.csv", &(rows(59..80) + "broken,row\n"));
-        file("test/test.csv", &rows(100..140));
-        if self == Self::FullProcess {
+        file("test/test.csv", &(rows(100..140) + &theirs(2)));
+        if self != Self::FirstRun {
             Self::FirstRun.run(folder, Disk::default()).unwrap();
-            file("source/c.csv", &turned(0..150));
+            file("source/c.csv", &(turned(0..150) + &theirs(3)));
             file("source/d.csv", &(turned(148..200) + "x,1,,\n"));
+        }
+        if self == Self::Forget {
+            Self::FullProcess.run(folder, Disk::default()).unwrap();
+            let line = format!("{{\"recorded\":\"2033\",\"corporation\":\"{PERSON}\"}}\n");
+            file("log/predictions-20330101T000000000000Z.jsonl", &line);
+            assert!(mentions(folder).len() > 4, "{:?}", mentions(folder));
         }
     }
 
@@ -123,6 +143,20 @@ impl Program {
                     fullprocess::run(context, workspace, options)
                 })
                 .map(told),
+            Self::Forget => {
+                let request = forget::Request {
+                    people: vec![PERSON.to_owned()],
+                    who: "a test".to_owned(),
+                    why: "it must be".to_owned(),
+                    everywhere: true,
+                    ..forget::Request::default()
+                };
+                context
+                    .step(&mut workspace, Step::Forget, |workspace| {
+                        forget::run(context, workspace, &request)
+                    })
+                    .map(told)
+            }
         }
     }
 }
@@ -134,6 +168,30 @@ fn turned(range: Range<u32>) -> String {
         None => format!("t{},1\n", line.strip_suffix(",0").unwrap()),
     };
     HEADER.to_owned() + &rows(range).lines().skip(1).map(turn).collect::<String>()
+}
+
+/// The files of a workspace that are not the user's in which the person is, the ledger among them.
+pub(crate) fn mentions(folder: &Path) -> Vec<PathBuf> {
+    let of_user = ["in", "source", "test/test.csv"].map(|place| folder.join(place));
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_symlink() || of_user.contains(&path) {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                if bytes.windows(PERSON.len()).any(|part| part == PERSON.as_bytes()) {
+                    found.push(path);
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Where a workspace stands: each file and link, and what the ledger holds besides the runs.
@@ -297,7 +355,16 @@ pub(crate) fn must_be_sound(folder: &Path, what: &str) {
         other => panic!("{what}: the pointer is {other:?}"),
     }
     if folder.join("out/ledger.sqlite").is_file() {
-        for dataset in ledger(folder).datasets().unwrap() {
+        let ledger = ledger(folder);
+        // Versions that had people who were erased since are removed.
+        let erased = !ledger.erasures().unwrap().is_empty();
+        let datasets = ledger.datasets().unwrap();
+        let newest = datasets.last().map(|dataset| dataset.version);
+        for dataset in datasets {
+            let path: &Path = dataset.location.as_ref();
+            if erased && Some(dataset.version) != newest && !path.exists() {
+                continue;
+            }
             let digest = Digest::of_file(dataset.location.as_ref()).unwrap();
             assert_eq!(digest, dataset.sha256, "{what}: {}", dataset.location.display());
         }

@@ -48,6 +48,11 @@ impl Maker {
         self.with_ids.then(|| row[0].as_str())
     }
 
+    /// Somebody of whom a row was made.
+    pub(crate) fn person(&self, chance: &mut Chance) -> Option<String> {
+        self.with_ids.then(|| chance.one_of(&self.made).map(|row| row[0].clone())).flatten()
+    }
+
     /// A content with new rows; more activity, less exit, or the other way round.
     pub(crate) fn rows(&mut self, chance: &mut Chance, least: usize) -> Content {
         let turned = chance.once_in(4);
@@ -118,7 +123,8 @@ impl Maker {
         let month = chance.below(100) / coarse * coarse;
         let exit = (month < 50) ^ turned ^ chance.once_in(8);
         let mut row: Row = vec![
-            format!("c{client}"),
+            // Found wherever it is, and in nothing else.
+            format!("client{client:04}"),
             month.to_string(),
             (chance.below(1000) / (20 * coarse) * 20).to_string(),
             if chance.once_in(20) { String::new() } else { chance.below(4).to_string() },

@@ -26,11 +26,13 @@ pub(crate) fn ensure(condition: bool, what: impl FnOnce() -> String) -> Held {
 /// Checks all that must hold after `task`, and remembers what it saw.
 pub(crate) fn hold(world: &mut World, task: &Task, end: &End) -> Held {
     let records = Records::read(&world.root.join("out/ledger.sqlite"))?;
+    erasures_are_remembered(world, &records, task);
     datasets_are_as_recorded(world, &records)?;
     releases::are_sound(world, &records, task, end)?;
     nobody_else_was_cut_off(world, &records, end)?;
     if *end == End::Done && task.program != Program::DryRun {
         nothing_is_left_over(world, &records)?;
+        nobody_erased_is_left(world)?;
     }
     let state = state_after(world, &records, task, end)?;
     rows_are_those_of_the_model(world, &records, &state)?;
@@ -47,6 +49,44 @@ pub(crate) fn hold(world: &mut World, task: &Task, end: &End) -> Held {
     world.counts.holdouts += news(records.holdouts.len(), old.holdouts.len());
     world.counts.deployments += news(records.deployments.len(), old.deployments.len());
     world.memory.records = records;
+    Ok(())
+}
+
+/// Once an erasure is on record the person's rows are nowhere, also not in what was seen of hold-outs
+/// whose files are there.
+fn erasures_are_remembered(world: &mut World, records: &Records, task: &Task) {
+    let new = records.erasures > world.memory.records.erasures;
+    let Some(person) = task.release.as_ref().filter(|_| new) else { return };
+    world.counts.erasures += 1;
+    world.model.forgotten.insert(person.clone());
+    let memory = &mut world.memory;
+    for holdout in &records.holdouts {
+        if memory.away.contains(&holdout.name) {
+            memory.spared.insert(holdout.name.clone());
+        } else if let Some(rows) = memory.holdouts.get_mut(&holdout.version) {
+            rows.retain(|row, _| row[0] != *person);
+        }
+    }
+}
+
+/// No file but those of people mentions anybody who was erased, the ledger included.
+fn nobody_erased_is_left(world: &World) -> Held {
+    if world.model.forgotten.is_empty() {
+        return Ok(());
+    }
+    let of_people = ["in", "source", "away", "test/own.csv"].map(|place| world.root.join(place));
+    for path in crate::world::listed(&world.root).into_keys() {
+        let name = path.file_name().unwrap().to_string_lossy();
+        let theirs = of_people.iter().any(|place| path.starts_with(place));
+        if theirs || path.is_symlink() || world.memory.spared.contains(&*name) {
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(|e| e.to_string())?;
+        for person in &world.model.forgotten {
+            let there = bytes.windows(person.len()).any(|part| part == person.as_bytes());
+            ensure(!there, || format!("{} has {person}, who was erased", path.display()))?;
+        }
+    }
     Ok(())
 }
 
@@ -117,6 +157,9 @@ fn state_after(world: &World, records: &Records, task: &Task, end: &End) -> Resu
         ensure(version(records) > version(old), || "a rebuild made no version".to_owned())?;
         return Ok(after);
     }
+    if program == Program::Forget {
+        return Ok(model.state.clone());
+    }
     if !program.ingests() {
         ensure(!committed, || format!("{program:?} ingested something"))?;
         return Ok(model.state.clone());
@@ -158,6 +201,7 @@ fn excused(world: &World, task: &Task, why: &str) -> bool {
         | Program::FullProcess
         | Program::FullProcessForced
         | Program::RebuildPartial
+        | Program::Forget
         | Program::DryRun => false,
         Program::Rebuild => {
             why.contains("--partial") && !model.lost_by_rebuild(world.folder_of(program)).is_empty()
@@ -254,13 +298,14 @@ fn is_made_of_its_parts(world: &World, records: &Records, dataset: &Dataset) -> 
     })
 }
 
-/// read = kept + duplicates + quarantined + superseded, and as many as the model knows.
+/// read = kept + duplicates + quarantined + superseded + forgotten, and as many as the model knows.
 fn files_are_counted(world: &World, records: &Records) -> Held {
     for file in records.files.iter().filter(|f| f.status == "ingested") {
         let count = |key: &str| file.counts[key].as_u64().unwrap_or(0);
         let read = count("rows_read");
         let sum = ["rows_kept", "duplicates_within", "duplicates_across", "quarantined"];
-        let sum = sum.into_iter().map(count).sum::<u64>() + count("superseded");
+        let sum =
+            sum.into_iter().map(count).sum::<u64>() + count("superseded") + count("forgotten");
         ensure(read == sum, || format!("{}: {read} rows read, {sum} accounted for", file.name))?;
         let known = file.sha256.as_ref().and_then(|sha256| world.model.by_digest(sha256));
         let counted = (read, count("quarantined"));
@@ -280,9 +325,11 @@ fn holdouts_are_for_ever(world: &mut World, records: &Records) -> Held {
         .filter(|v| !records.holdouts.iter().any(|h| h.version == **v))
         .collect();
     ensure(lost.is_empty(), || format!("hold-outs are not on record any more: {lost:?}"))?;
+    let erasing = records.intents.iter().any(|intent| intent["kind"] == "erase");
     for holdout in &records.holdouts {
         let path = world.root.join("test").join(&holdout.name);
-        if world.memory.away.contains(&holdout.name) {
+        // Until an erasure is complete, the file still has what the record has no more.
+        if erasing || world.memory.away.contains(&holdout.name) {
             continue;
         }
         let digest = Digest::of_file(&path).map_err(|e| e.to_string())?.to_string();
@@ -399,8 +446,14 @@ fn decisions_judge_what_is_new(world: &World, records: &Records) -> Held {
 
 /// Retention keeps the newest data sets and those that releases need, and not many others.
 fn data_sets_are_kept(world: &World, records: &Records, task: &Task, end: &End) -> Held {
-    let there =
-        |version: u32| world.dataset(version).is_file() || world.memory.deleted.contains(&version);
+    let last = records.newest().map(|dataset| dataset.version);
+    let there = |version: u32| {
+        // An erasure removes all versions but the one without the person.
+        let erased = records.erasures > 0
+            && Some(version) != last
+            && records.was_removed("dataset", &version.to_string());
+        world.dataset(version).is_file() || world.memory.deleted.contains(&version) || erased
+    };
     let newest = usize::try_from(world.memory.keep_datasets.max(2)).unwrap();
     for dataset in records.datasets.iter().rev().take(newest) {
         ensure(there(dataset.version), || {

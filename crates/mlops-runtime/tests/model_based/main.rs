@@ -136,4 +136,5 @@ fn random_histories_keep_every_promise() {
         return;
     }
     assert!(all.kills > 100 && all.rollbacks > 10 && all.holdouts > 20, "{all:?}");
+    assert!(all.erasures > 10, "{all:?}");
 }

@@ -27,6 +27,8 @@ pub(crate) struct Model {
     appends: bool,
     contents: Vec<Content>,
     digests: Vec<String>,
+    /// People who were erased: of their rows none is in.
+    pub(crate) forgotten: BTreeSet<String>,
     /// What lies where.
     pub(crate) disk: BTreeMap<Place, Id>,
     /// What was on record at the end of the last ingestion.
@@ -189,7 +191,8 @@ impl Model {
         };
         for id in &state.contents {
             let doubts = state.doubts.get(id);
-            for row in self.rows(*id) {
+            let there = |row: &&Row| !self.with_ids || !self.forgotten.contains(&row[0]);
+            for row in self.rows(*id).iter().filter(there) {
                 add(&mut may, row);
                 if doubts.is_none_or(|doubts| !doubts.contains(row)) {
                     add(&mut must, row);

@@ -24,10 +24,12 @@ pub(crate) enum Program {
     Diagnostics,
     Rollback,
     RollbackTo,
+    /// Somebody is erased, everywhere.
+    Forget,
 }
 
 impl Program {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Ingestion,
         Self::Rebuild,
         Self::RebuildPartial,
@@ -42,6 +44,7 @@ impl Program {
         Self::Diagnostics,
         Self::Rollback,
         Self::RollbackTo,
+        Self::Forget,
     ];
 
     /// Whether it ingests what is new.
@@ -66,7 +69,7 @@ impl Program {
         match self {
             Self::FullProcess | Self::FullProcessForced | Self::FirstRun => 190,
             Self::Rollback | Self::RollbackTo => 70,
-            Self::Ingestion | Self::Rebuild | Self::RebuildPartial => 40,
+            Self::Ingestion | Self::Rebuild | Self::RebuildPartial | Self::Forget => 40,
             _ => 35,
         }
     }
@@ -176,20 +179,21 @@ fn of_people(chance: &mut Chance) -> Event {
 
 fn of_programs(chance: &mut Chance) -> Event {
     let program = match chance.below(100) {
-        0..24 => Program::Ingestion,
-        24..50 => Program::FullProcess,
-        50..53 => Program::FullProcessForced,
-        53..61 => Program::FirstRun,
-        61..67 => Program::Rebuild,
-        67..70 => Program::RebuildPartial,
-        70..75 => Program::Training,
-        75..80 => Program::Scoring,
-        80..85 => Program::Deployment,
-        85..87 => Program::DeploymentAgain,
-        87..89 => Program::DryRun,
-        89..91 => Program::Diagnostics,
-        91..97 => Program::Rollback,
-        _ => Program::RollbackTo,
+        0..22 => Program::Ingestion,
+        22..46 => Program::FullProcess,
+        46..49 => Program::FullProcessForced,
+        49..56 => Program::FirstRun,
+        56..61 => Program::Rebuild,
+        61..64 => Program::RebuildPartial,
+        64..69 => Program::Training,
+        69..74 => Program::Scoring,
+        74..79 => Program::Deployment,
+        79..81 => Program::DeploymentAgain,
+        81..83 => Program::DryRun,
+        83..85 => Program::Diagnostics,
+        85..90 => Program::Rollback,
+        90..92 => Program::RollbackTo,
+        _ => Program::Forget,
     };
     let kill = match chance.below(10) {
         0..4 => Some(Kill::Step(chance.below(program.steps()))),

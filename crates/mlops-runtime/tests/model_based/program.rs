@@ -16,7 +16,7 @@ use mlops_core::ids;
 use mlops_core::platform::clock::Clock;
 use mlops_core::platform::disk::{Disk, DiskStep, Probe};
 use mlops_core::run::context::{Context, Report, Workspace};
-use mlops_core::stage::{decide, deploy, diagnose, ingest, score, train};
+use mlops_core::stage::{decide, deploy, diagnose, forget, ingest, score, train};
 use mlops_core::{Error, Result};
 use mlops_runtime::{first_run, fullprocess, renew};
 
@@ -48,7 +48,7 @@ pub(crate) struct Task {
     pub(crate) program: Program,
     /// Seconds since 1970.
     pub(crate) now: i64,
-    /// The release that `rollback --to` names.
+    /// The release that `rollback --to` names, or the person who is erased.
     pub(crate) release: Option<String>,
     pub(crate) folder: PathBuf,
 }
@@ -166,6 +166,16 @@ impl Task {
                 step(context, ids::Step::Rollback, |c, w| {
                     renew::roll_back(c, w, to.as_ref(), "it is random")
                 })
+            }
+            Program::Forget => {
+                let request = forget::Request {
+                    people: self.release.iter().cloned().collect(),
+                    who: "a test".to_owned(),
+                    why: "it is random".to_owned(),
+                    everywhere: true,
+                    ..forget::Request::default()
+                };
+                step(context, ids::Step::Forget, |c, w| forget::run(c, w, &request))
             }
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Records {
     pub(crate) deployments: Vec<Deployment>,
     pub(crate) models: Vec<Model>,
     pub(crate) decisions: Vec<Decision>,
+    /// The number of erasures.
+    pub(crate) erasures: u64,
     /// Payloads, as JSON.
     pub(crate) intents: Vec<Value>,
     /// Kind and name.
@@ -183,6 +185,7 @@ impl Records {
                     Ok(Decision { run: row.get(0)?, dataset: row.get(1)?, detail: json(row, 2)? })
                 },
             )?,
+            erasures: db.query_row("SELECT count(*) FROM erasures", [], |row| count(row, 0))?,
             intents: all(db, "SELECT payload FROM intents ORDER BY id", |row| json(row, 0))?,
             removed: all(db, "SELECT kind, name FROM removed", |row| {
                 Ok((row.get(0)?, row.get(1)?))

@@ -62,6 +62,8 @@ pub(crate) struct Memory {
     pub(crate) holdouts: BTreeMap<u32, Rows>,
     /// Hold-outs whose files a person moved away.
     pub(crate) away: Vec<String>,
+    /// Hold-outs that were away when somebody was erased who may be in them.
+    pub(crate) spared: BTreeSet<String>,
     /// Data sets that a person removed.
     pub(crate) deleted: BTreeSet<u32>,
     /// The person's own test rows.
@@ -87,6 +89,7 @@ pub(crate) struct Counts {
     pub(crate) holdouts: u64,
     pub(crate) deployments: u64,
     pub(crate) rollbacks: u64,
+    pub(crate) erasures: u64,
     pub(crate) failures: u64,
 }
 
@@ -99,6 +102,7 @@ impl std::ops::AddAssign for Counts {
         self.holdouts += other.holdouts;
         self.deployments += other.deployments;
         self.rollbacks += other.rollbacks;
+        self.erasures += other.erasures;
         self.failures += other.failures;
     }
 }
@@ -285,9 +289,10 @@ impl World {
         let lived = self.memory.records.lived();
         let release = match program {
             Program::RollbackTo => chance.one_of(&lived).map(|id| (*id).to_owned()),
+            Program::Forget => self.maker.person(chance),
             _ => None,
         };
-        if program == Program::RollbackTo && release.is_none() {
+        if matches!(program, Program::RollbackTo | Program::Forget) && release.is_none() {
             return Ok(());
         }
         let task = Task { program, now: self.now, release, folder: self.root.clone() };

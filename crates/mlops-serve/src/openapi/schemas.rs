@@ -165,8 +165,7 @@ fn own() -> Value {
                 "unknown_categories", "ignored"],
             merged(json!({ "predictions": list(&label()),
                 "probabilities": list(&json!({ "type": "number", "minimum": 0, "maximum": 1 })),
-                "points": list(&json!({ "type": ["integer", "null"],
-                    "description": "Only if the model has a scorecard" })),
+                "points": points(),
                 "model_version": text(), "rows": count(),
                 "explanations": reference("Explanations") }), counts.clone())),
         "Explanations": object(&["reference", "rows"], json!({
@@ -211,6 +210,12 @@ fn own() -> Value {
     })
 }
 
+/// The points of a scorecard.
+fn points() -> Value {
+    list(&json!({ "type": ["integer", "null"],
+        "description": "Only if the model has a scorecard" }))
+}
+
 /// `/invocations`.
 fn mlflow() -> Value {
     let form = |name: &str, schema: Value| {
@@ -228,6 +233,7 @@ fn mlflow() -> Value {
             reference("InstancesInvocation"), reference("InputsInvocation")],
             "description": "Exactly one of the four forms" },
         "InvocationAnswer": object(&["predictions"], json!({ "predictions": list(&label()),
+            "points": points(),
             "explanations": reference("Explanations") })),
         "Parameters": object(&[], json!({ "explain": explain() })),
     })

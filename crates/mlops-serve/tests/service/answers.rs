@@ -89,8 +89,48 @@ fn a_scorecard_answers_with_points_in_every_form() {
         (&again["points"], &again["probabilities"]),
         (&value["points"], &value["probabilities"])
     );
-    let plain = Scene::deployed(&json!({})).serve().post("/prediction", &row()).ends_with(200);
-    assert!(plain.json().get("points").is_none());
+    // MLflow's answers and those of v2 have the same points.
+    for invoked in [
+        service.post("/invocations", &json!({ "dataframe_records": body })),
+        service.csv("/invocations", csv),
+    ] {
+        let invoked = invoked.ends_with(200).json();
+        assert_eq!(
+            (&invoked["points"], &invoked["predictions"]),
+            (&value["points"], &value["predictions"])
+        );
+    }
+    let inputs = json!([
+        { "name": "age", "shape": [2], "datatype": "FP64", "data": [41, null] },
+        { "name": "balance", "shape": [2], "datatype": "FP64", "data": [12.5, null] },
+        { "name": "country", "shape": [2], "datatype": "BYTES", "data": ["de", "atlantis"] },
+    ]);
+    let infer = |request: Value| service.post("/v2/models/model/infer", &request);
+    let answer = infer(json!({ "inputs": inputs, "parameters": { "explain": 1 } })).ends_with(200);
+    let answer = answer.json();
+    let names: Vec<&str> =
+        answer["outputs"].as_array().unwrap().iter().map(|o| o["name"].as_str().unwrap()).collect();
+    assert_eq!(names[..4], ["prediction", "probability", "points", "log_odds"], "{answer}");
+    let tensor = &answer["outputs"][2];
+    assert_eq!((&tensor["datatype"], &tensor["shape"]), (&json!("INT64"), &json!([2])));
+    assert_eq!(tensor["data"], value["points"]);
+    let asked = json!({ "inputs": inputs, "outputs": [{ "name": "points" }] });
+    let only = infer(asked.clone()).ends_with(200).json();
+    assert_eq!((&only["outputs"][0], only["outputs"].as_array().unwrap().len()), (tensor, 1));
+    let metadata = service.get("/v2/models/model").ends_with(200).json();
+    assert_eq!(
+        metadata["outputs"][2],
+        json!({ "name": "points", "datatype": "INT64", "shape": [-1] })
+    );
+    let plain = Scene::deployed(&json!({})).serve();
+    for (path, body) in [("/prediction", row()), ("/invocations", json!({ "instances": [row()] }))]
+    {
+        assert!(plain.post(path, &body).ends_with(200).json().get("points").is_none(), "{path}");
+    }
+    let metadata = plain.get("/v2/models/model").ends_with(200).json();
+    assert_eq!(metadata["outputs"].as_array().unwrap().len(), 2);
+    let refused = plain.post("/v2/models/model/infer", &asked).ends_with(400).json().to_string();
+    assert!(refused.contains("there is no output") && refused.contains("probability"), "{refused}");
 }
 
 #[test]

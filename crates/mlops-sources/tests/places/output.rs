@@ -329,6 +329,40 @@ fn a_decision_says_that_the_table_is_behind_and_a_dry_run_leaves_it_alone() {
 }
 
 #[test]
+fn the_events_of_lineage_name_the_table() {
+    everywhere(|server| {
+        let keys = json!({"lineage": {"folder": "lineage"}});
+        let world = World::with(server, "replace", &json!({}), &keys);
+        world.scene.rows("in/a.csv", &sample_rows(20, 1));
+        world.delivers();
+        let outputs = || -> Vec<Value> {
+            let files = mlops_testkit::folder::files(&world.scene.path("lineage"));
+            let newest = files.into_iter().max_by_key(|(path, _)| path.clone()).unwrap().1;
+            let text = String::from_utf8(newest).unwrap();
+            let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let whole = events.filter(|event| event["eventType"] == "COMPLETE");
+            whole.flat_map(|event| event["outputs"].as_array().unwrap().clone()).collect()
+        };
+        let [file, table] = &outputs()[..] else { panic!("{:?}", outputs()) };
+        assert_eq!(file["namespace"], "file");
+        let (namespace, name) =
+            (table["namespace"].as_str().unwrap(), table["name"].as_str().unwrap());
+        if server.is_some() {
+            let host = namespace.strip_prefix("postgres://");
+            assert!(host.is_some_and(|host| !host.contains('@')), "{namespace}");
+            assert!(name.ends_with(".public.clients"), "{name}");
+        } else {
+            let path = world.scene.path("clients.db");
+            assert_eq!((namespace, name), ("sqlite", &*format!("{}/clients", path.display())));
+        }
+        assert_eq!(table["outputFacets"]["outputStatistics"]["rowCount"], 20);
+        let from = &table["facets"]["columnLineage"]["fields"]["exited"]["inputFields"][0];
+        assert!(from["name"].as_str().unwrap().ends_with("in/a.csv"), "{table:#}");
+        assert!(world.delivers().delivered.is_empty() && outputs().is_empty());
+    });
+}
+
+#[test]
 fn tables_of_others_are_left_alone() {
     everywhere(|server| {
         let world = World::new(server, "replace");

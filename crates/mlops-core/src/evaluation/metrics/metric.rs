@@ -3,6 +3,7 @@
 //! Not for intervals: see [`super::interval`] and [`super::paired`].
 
 use super::{ConfusionMatrix, ConstantBaseline, Evaluation, TopDecile};
+use crate::Result;
 pub use crate::config::choices::Metric;
 
 impl Metric {
@@ -24,6 +25,24 @@ impl Metric {
             | Self::TopPrecision
             | Self::LogLoss
             | Self::Brier => None,
+        }
+    }
+
+    /// The metric of answers with the counts `matrix`, or of their probabilities if it needs these;
+    /// `None` as in [`Self::of`].
+    ///
+    /// # Errors
+    /// As [`Evaluation::of`].
+    pub fn of_either(
+        self,
+        matrix: &ConfusionMatrix,
+        labels: &[bool],
+        probabilities: impl FnOnce() -> Vec<f64>,
+    ) -> Result<Option<f64>> {
+        match self.of_counts(matrix) {
+            Some(value) => Ok(Some(value)),
+            // The threshold does not matter for metrics of another kind.
+            None => Ok(self.of(&Evaluation::of(labels, &probabilities(), 0.5)?)),
         }
     }
 

@@ -63,7 +63,8 @@ pub fn contest(
         .map(|(predicted, of)| Answers { predicted, probabilities: &compared.probabilities[of] });
     let mut verdict = gate(&compared.labels, of_champion, of_challenger, clusters.as_ref(), terms)?;
     let least = (config.holdout.min_rows, MIN_OF_CLASS);
-    let slices = compared.slices.contests(&compared.labels, [&champion, &challenger], least);
+    let (both, labels) = ([of_champion, of_challenger], &compared.labels);
+    let slices = compared.slices.contests(labels, both, terms.metric, least)?;
     verdict.hold_to_slices(slices, config.gate.max_slice_drop);
     let reasons = &mut verdict.reasons.all;
     reasons.extend(compared.notes.iter().cloned().map(GateReason::TestData));

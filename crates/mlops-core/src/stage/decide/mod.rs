@@ -17,9 +17,9 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::drift::ModelDrift;
-use crate::evaluation::gate::GateVerdict;
-use crate::evaluation::metrics::{ConstantBaseline, Metric, SAME_F1};
-use crate::evaluation::reasons::{Constant, GateReason, Reasons, Ruling};
+use crate::evaluation::gate::{Beside, GateVerdict};
+use crate::evaluation::metrics::ConstantBaseline;
+use crate::evaluation::reasons::{GateReason, Reasons, Ruling};
 use crate::ids::{DatasetVersion, DecisionOutcome, FindingKind, RunId, Step};
 use crate::ledger::{Challenger, DatasetRecord, DecisionRecord, Headline, Ledger, projections};
 use crate::model::Model;
@@ -387,25 +387,10 @@ impl<'a> DecisionRun<'a> {
 
     /// The verdict on a model without one to compare with.
     fn ungated(&self, replaces: bool, score: &Score) -> (bool, Reasons) {
-        let e = &score.evaluation;
         let accepted = self.options.accept;
-        let metric = self.context.config.gate.metric;
-        let constant = metric.of_constant(e.positives, e.n - e.positives);
-        // A metric without a value, or in which a constant answer is perfect, gives way to F1.
-        let (metric, value, constant) = match metric.of(e).zip(constant) {
-            Some((value, constant)) => (metric, value, constant),
-            None => (Metric::F1, e.f1, e.constant.f1),
-        };
-        let beats_constant = metric.gain(value, constant) > SAME_F1;
-        let blessed = beats_constant || accepted;
-        let alone = GateReason::Alone {
-            first: !replaces,
-            value,
-            rows: e.n,
-            constant: Constant { metric, value: constant },
-            beats_constant,
-            accepted,
-        };
+        let beside = Beside::of(self.context.config.gate.metric, &score.evaluation);
+        let blessed = beside.beats || accepted;
+        let alone = beside.alone(!replaces, accepted);
         let notes = score.notes.iter().cloned().map(GateReason::TestData);
         let all = std::iter::once(alone).chain(notes).collect();
         (blessed, Reasons { ruling: Some(Ruling::of(blessed)), all })

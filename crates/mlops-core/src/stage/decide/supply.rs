@@ -96,6 +96,7 @@ impl DecisionRun<'_> {
             rows: ingestion.rows,
             files: files.iter().map(|f| f.name.clone()).collect(),
             new_rows: datasets.iter().map(|d| d.new_rows).sum(),
+            superseded: ingestion.superseded,
             quarantined: files.iter().map(|f| f.counts.quarantined).sum(),
             duplicates: files.iter().map(|f| f.counts.duplicates()).sum(),
             warnings,

@@ -198,6 +198,9 @@ impl Anew<'_> {
         let mut record = record(context, self.workspace, waiting, read, report)?;
         let taken = matches!(record.status, FileStatus::Ingested | FileStatus::Copy);
         let replaced = taken || record.status == FileStatus::NoRows;
+        if replaced {
+            report.warnings.extend(shrunk(&waiting.candidate.name, old.rows, &record));
+        }
         if taken {
             record.replaces = Some(old.sha256);
             if let Some(digest) = record.sha256 {
@@ -270,6 +273,23 @@ impl Anew<'_> {
         }
         Ok(())
     }
+}
+
+/// The note for a file whose new content has less than half of the rows that the earlier one gave, if these were
+/// ten or more: it may have been cut off, and nothing else would tell.
+fn shrunk(name: &str, before: u64, record: &FileRecord) -> Option<Remark> {
+    let counts = &record.counts;
+    let now = counts.rows_kept + counts.duplicates();
+    if before < 10 || now.saturating_mul(2) >= before {
+        return None;
+    }
+    let words = format!(
+        "changed: its earlier content gave {}, the new one {}. The earlier rows left the data set. If the file \
+         was cut off or emptied by mistake, write it again whole",
+        text::plural(before, "row"),
+        if now == 0 { "none".to_owned() } else { format!("only {}", text::count(now)) }
+    );
+    Some(Remark::on(FindingKind::Data, name, named(name, &words)))
 }
 
 /// The note for a file whose new content was not taken.

@@ -215,6 +215,7 @@ impl Report for Ingested {
         let read = self.files.iter().filter(|file| file.sha256.is_some());
         let inputs = read.map(|file| Dataset {
             path: file.location.path(&config.base).display().to_string(),
+            namespace: None,
             sha256: file.sha256,
             table: true,
             rows: Some(file.counts.rows_read),
@@ -234,7 +235,13 @@ impl Report for Ingested {
             rows: Some(self.rows),
             ..Dataset::default()
         });
-        Lineage { inputs: inputs.collect(), outputs: outputs.collect() }
+        let table = config.output.table.as_ref().filter(|_| !self.delivered.is_empty());
+        let delivered = table.map(|table| {
+            let (namespace, path) = table.named(&config.base);
+            let (namespace, rows) = (Some(namespace), Some(self.rows));
+            Dataset { path, namespace, table: true, rows, ..Dataset::default() }
+        });
+        Lineage { inputs: inputs.collect(), outputs: outputs.chain(delivered).collect() }
     }
 
     fn facts(&self) -> Vec<Fact> {

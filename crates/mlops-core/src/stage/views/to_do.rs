@@ -97,7 +97,8 @@ pub(super) fn to_do(
             kind: "waits_for_approval",
             attention: Attention::Person,
             text: format!(
-                "{release} passed the gate with an F1 of {f1:.4} and waits for approval until {expires}"
+                "{release} passed the gate, has F1 {f1:.4} on the test data and waits for approval until \
+                 {expires}"
             ),
             since: Some(recorded),
             command: Some(format!("deployment approve {release} --reason \"…\"")),
