@@ -5,6 +5,7 @@
 
 pub mod alerts;
 mod apicalls;
+mod card;
 pub mod choices;
 mod columns;
 pub mod contract;
@@ -30,6 +31,7 @@ mod section;
 mod service;
 mod shapes;
 mod shown;
+mod signing;
 pub mod sources;
 mod training;
 mod unattended;
@@ -47,6 +49,7 @@ use crate::table::schema::Schema;
 use crate::{Error, Result};
 pub use alerts::Alerts;
 pub use apicalls::ApiCalls;
+pub use card::CardWords;
 pub use choices::{Since, Window};
 pub use columns::Columns;
 pub use contract::Contract;
@@ -69,6 +72,7 @@ pub use service::{
 };
 pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use shown::{Origin, Setting};
+pub use signing::Signing;
 pub use sources::Source;
 pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
@@ -140,6 +144,10 @@ pub struct Config {
     pub limits: Limits,
     /// The section `service`.
     pub service: Service,
+    /// The section `card`.
+    pub card: CardWords,
+    /// The section `signing`.
+    pub signing: Signing,
     /// The section `labels`.
     pub labels: Labels,
     /// The section `apicalls`.
@@ -297,6 +305,8 @@ impl Config {
             limits: unattended::limits(root.section("limits")),
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
+            card: card::card(root.section("card")),
+            signing: signing::signing(root.section("signing"), at),
             labels: labels::labels(root.section("labels"), |text| normal(&base.join(text))),
             engine: engine::engine(root.section("engine")),
             text: String::new(),

@@ -32,6 +32,7 @@ pub mod location;
 pub mod lock;
 pub(crate) mod math;
 pub mod sha256_state;
+pub mod signature;
 pub mod simd;
 pub(crate) mod sweep;
 pub mod temporary;

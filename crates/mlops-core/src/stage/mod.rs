@@ -40,6 +40,7 @@ pub mod restore_holdout;
 pub mod retain;
 pub mod rollback;
 pub mod score;
+pub mod sign;
 mod slice_columns;
 pub mod sources;
 mod test_answers;

@@ -81,6 +81,8 @@ mod rollback;
 mod shapes;
 /// Test rows and training rows: no entity is ever on both sides.
 mod sides;
+/// Releases that are signed, and that only these go live.
+mod signatures;
 /// Scores by the values of columns, and the gate that looks at them.
 mod slices;
 /// Several places from which rows come.
