@@ -8,7 +8,7 @@ RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
 .PHONY: help needs build first-run ingestion training scoring deployment diagnostics reporting fullprocess app apicalls \
-        cron cron-install cron-uninstall install uninstall dist test soak bench lint fmt doc clean-data
+        cron cron-install cron-uninstall install uninstall dist cluster-up cluster-first-run cluster-down test soak bench lint fmt doc clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,15 @@ uninstall: ## Remove what install put there; data stay
 
 dist: needs ## An archive for machines without Rust, in target/dist
 	@packaging/dist.sh
+
+cluster-up: ## A scheduler and two executors on this machine (docs/growing.md)
+	@packaging/cluster.sh up
+
+cluster-first-run: ## The shipped files become a data set on them
+	@packaging/cluster.sh first-run
+
+cluster-down: ## Stop them
+	@packaging/cluster.sh down
 
 test: needs ## All tests, with reduced counts; the last line has the totals
 	@.ci/test --workspace

@@ -12,6 +12,7 @@ pub mod contract;
 mod decide;
 mod described;
 mod document;
+mod engine;
 mod expect;
 mod format;
 mod holdout;
@@ -53,6 +54,7 @@ pub use choices::{Since, Window};
 pub use columns::Columns;
 pub use contract::Contract;
 pub use decide::{Decide, INPUT};
+pub use engine::{Ballista, Engine};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, Latest, NumberFormat, OnChange};
@@ -152,6 +154,10 @@ pub struct Config {
     pub apicalls: ApiCalls,
     /// The list `sources`.
     pub sources: Vec<Source>,
+    /// The section `engine`: where rows are read and models are fitted.
+    pub engine: Engine,
+    /// The text of the file, for whoever reads it elsewhere.
+    pub(crate) text: String,
 }
 
 /// How `fullprocess` decides whether the live model drifted.
@@ -208,7 +214,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let map = Self::object(text, path)?;
         let problems = Problems::default();
-        let config = Self::read(map, path, &problems);
+        let config = Self { text: text.to_owned(), ..Self::read(map, path, &problems) };
         if problems.is_empty() {
             Ok(config)
         } else {
@@ -302,6 +308,8 @@ impl Config {
             card: card::card(root.section("card")),
             signing: signing::signing(root.section("signing"), at),
             labels: labels::labels(root.section("labels"), |text| normal(&base.join(text))),
+            engine: engine::engine(root.section("engine")),
+            text: String::new(),
         };
         config.check_labels(&root);
         let config = config.with_ours(&root);

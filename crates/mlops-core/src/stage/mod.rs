@@ -14,6 +14,7 @@ pub mod deploy;
 pub mod diagnose;
 pub mod drifted;
 pub mod due;
+pub mod elsewhere;
 mod excluded_rows;
 pub mod forget;
 pub mod history;

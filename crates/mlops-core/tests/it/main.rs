@@ -31,6 +31,8 @@ mod dates;
 mod decision;
 /// When data are due, and whether they are overdue.
 mod due;
+/// Work that a distributed engine does: the same data sets, whatever it does first, twice or elsewhere.
+mod engine;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
 /// People who are erased: what loses them, what is named, and that they never come back.
