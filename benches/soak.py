@@ -4,7 +4,8 @@
     cargo build --release && python3 benches/soak.py [--duration 1800] [--bin target/release]
 
 Two services run over one workspace: `steady` to the end, `killed` by SIGKILL every 20 seconds and started
-anew. Both are asked for one row, a thousand rows, CSV, by the protocols of MLflow and v2, and for pages. All the while
+anew. Both are asked for one row, a thousand rows, CSV, by the protocols of MLflow and v2, and for pages, and are sent
+batches of labels. All the while
 
 - a promotion each second, of one of the two newest releases, as soon as no other run is at work;
 - `fullprocess` runs again and again on files of new labelled rows, one every three seconds, and every fifth
@@ -12,19 +13,22 @@ anew. Both are asked for one row, a thousand rows, CSV, by the protocols of MLfl
 
 Checked, each with its count: no request fails but those of `killed` about the time of a kill; every row of
 every file is in the data set once; every row that was answered is in the log of predictions (but for those
-of `killed` in the last second before a kill) and no line of it is torn; memory and descriptors of `steady`
+of `killed` in the last second before a kill) and no line of it is torn; every batch of labels that was
+acknowledged is there, and each of its labels is joined; memory and descriptors of `steady`
 are at the end what they were after the first quarter. Exit code 1 if anything is otherwise. The last lines
 are the figures for docs/performance.md. Standard library only.
 """
-import argparse, collections, csv, http.client, json, pathlib, random, shutil, signal, subprocess, sys, tempfile
+import argparse, collections, csv, http.client, json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile
 import threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUSY = 75
+TOKEN = "labels-of-the-soak-0123"
 lock = threading.Lock()
 over = threading.Event()
 counts, wrong = collections.Counter(), []
 kills = []                       # when `killed` was down: (from, until)
+acknowledged = {}                # digest of a batch of labels -> rows
 answered = {"steady": {}, "killed": {}}  # request id -> (time, rows)
 
 
@@ -47,7 +51,8 @@ class Server:
     def start(self):
         self.process = subprocess.Popen(
             [self.options.bin / "app", "--quiet", "--port", str(self.port), "--config", self.root / "config.json"],
-            stdout=subprocess.DEVNULL, stderr=open(self.root / f"{self.name}.log", "ab"))
+            stdout=subprocess.DEVNULL, stderr=open(self.root / f"{self.name}.log", "ab"),
+            env=dict(os.environ, MLOPS_LABELS_TOKEN=TOKEN))
         for _ in range(2000):
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -84,6 +89,7 @@ def requests():
             ("v2", "/v2/models/model/infer", kind, json.dumps({"inputs": tensor}), 2),
             ("MLflow", "/invocations", kind, json.dumps({"dataframe_records": [one]}), 1),
             ("score", "/scoring", None, None, 0), ("start page", "/", None, None, 0),
+            ("drift page", "/drift", None, None, 0), ("labels", "/labels", kind, None, 0),
             ("metrics", "/metrics", None, None, 0), ("description", "/openapi.json", None, None, 0)]
 
 
@@ -96,10 +102,19 @@ def load(server, number):
         # A thousand rows leave as many lines in the log, which has to fit on a disk.
         if logged == 1000 and n % 5:
             continue
+        if kind == "labels":
+            # Each batch is a file, and each that is new is joined at once.
+            if n % 20:
+                continue
+            # New ones, and one of a row that was predicted, which says the same again or something else.
+            batch = [{"id": f"{server.name}-{number}-{n}-{i}", "y": i % 2} for i in range(20)]
+            body = json.dumps([*batch, {"id": f"m{n % 1000}", "y": n // 1000 % 2}])
         identity, begun = f"{server.name}-{number}-{n}", time.monotonic()
         try:
             connection = connection or http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
             headers = {"x-request-id": identity} | ({"content-type": media} if media else {})
+            if kind == "labels":
+                headers["authorization"] = f"Bearer {TOKEN}"
             connection.request("POST" if media else "GET", path, body, headers)
             answer = connection.getresponse()
             text = answer.read()
@@ -107,6 +122,8 @@ def load(server, number):
                 counts[kind] += 1
                 if answer.status != 200:
                     wrong.append(f"{server.name}: {path} {answer.status} {text[:200]}")
+                elif kind == "labels":
+                    acknowledged[json.loads(text)["batch"]] = 21
                 elif logged:
                     answered[server.name][identity] = (time.monotonic(), logged)
         except (OSError, http.client.HTTPException) as error:
@@ -192,6 +209,26 @@ def check_log(root):
     return lines
 
 
+def check_labels(options, root):
+    """Every acknowledged batch is a file, and every label of a file is joined; returns the number of labels."""
+    lines = 0
+    for digest, rows in acknowledged.items():
+        path = root / "out/received" / f"{digest}.csv"
+        if not path.is_file() or path.read_text().count("\n") != rows + 1:
+            wrong.append(f"the batch of labels {digest} was acknowledged and is not kept")
+    for path in (root / "out/received").glob("*.csv"):
+        lines += path.read_text().count("\n") - 1
+    joined = subprocess.run([options.bin / "diagnostics", "outcomes", "--json", "--quiet", "--config", root / "config.json"],
+                            capture_output=True, text=True)
+    if joined.returncode not in (0, 3):
+        wrong.append(f"diagnostics outcomes ended with {joined.returncode}: {joined.stderr[-500:]}")
+        return lines
+    labels = json.loads(joined.stdout)["labels"]
+    if labels["kept"] != lines or labels["unreadable"] or labels["without_key"]:
+        wrong.append(f"{lines} labels were received, and joined were {labels}")
+    return lines
+
+
 def check_rows(root, expected):
     newest = max((root / "out").glob("finaldata*.csv"), key=lambda p: int(p.stem[9:]))
     with open(newest) as file:
@@ -213,6 +250,7 @@ def main():
         "input_folder_path": "in", "source_folder_path": "source", "output_folder_path": "out", "test_data_path": "test",
         "output_model_path": "model", "models_path": "models", "prod_deployment_path": "live",
         "schema": {"id": ["id"], "numeric": ["x1", "x2", "x3"], "target": "y"}, "ingestion": {"settle_seconds": 0},
+        "labels": {"receive": True},
         "apicalls": {"url": f"http://127.0.0.1:{options.port}"},
         "service": {"prediction_log_path": "log", "prediction_log_keep_files": 100_000}}))
     (root / "in/first.csv").write_text(rows("f", 3000))
@@ -252,6 +290,7 @@ def main():
         if server.process.wait(60) != 0:
             wrong.append(f"{server.name} did not end well")
     lines = check_log(root)
+    labels = check_labels(options, root)
     check_rows(root, 3300 + sum(written))
     # The first quarter fills what is kept for reuse.
     warm = [s for s in samples if s[0] > options.duration / 4]
@@ -264,7 +303,8 @@ def main():
     print(f"{seconds:.0f} s, {len(kills)} kills of a service")
     for name, n in sorted(counts.items()):
         print(f"  {name}: {n:,}")
-    print(f"  rows in new files: {sum(written):,}; lines in the log of predictions: {lines:,}")
+    print(f"  rows in new files: {sum(written):,}; lines in the log of predictions: {lines:,}; "
+          f"labels in {len(acknowledged):,} acknowledged batches, all in all {labels:,}")
     print(f"  steady: {memory:.0f} MiB and {open_} descriptors at most, later {later:.0f} MiB and {open_later}")
     for what in wrong[:20]:
         print("WRONG:", what)

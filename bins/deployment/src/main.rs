@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use mlops_core::ids::{ReleasePrefix, Step};
-use mlops_core::stage::{approve, deploy, history, verify};
+use mlops_core::stage::{approve, deploy, history, sign, verify};
 use mlops_export::sql::Dialect;
 use mlops_export::{Form, Options};
 use mlops_runtime::renew;
@@ -24,7 +24,7 @@ use mlops_runtime::renew;
                   nothing to do, 1 failed or a release is damaged, 2 wrong usage or configuration, \
                   75 another run is at work"
 )]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 
@@ -102,6 +102,28 @@ enum Action {
         /// Check every release
         #[arg(long, conflicts_with = "release")]
         all: bool,
+
+        /// A public key that must have signed them; may be repeated [default: "signing.trusted"]
+        #[arg(long, value_name = "KEY")]
+        trusted: Vec<PathBuf>,
+    },
+
+    /// Make a pair of keys to sign releases with
+    Keygen {
+        /// The file of the private key; FILE.pub becomes that of the public one [default: "signing.key_file"]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+
+    /// Sign a release: a file beside its folder
+    Sign {
+        /// The release; the beginning of its name is enough [default: the live one]
+        #[arg(value_name = "ID")]
+        release: Option<ReleasePrefix>,
+
+        /// The file of the private key [default: "signing.key_file"]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
     },
 
     /// Write a release in forms that other tools read
@@ -142,6 +164,10 @@ struct Export {
     #[arg(long, group = "forms")]
     mlflow: bool,
 
+    /// `README.md`: a model card with the metadata of Hugging Face
+    #[arg(long, group = "forms")]
+    card: bool,
+
     /// The dialect of the statement
     #[arg(long, requires = "sql", default_value = "postgresql", value_parser = dialect_parser())]
     dialect: Dialect,
@@ -163,6 +189,7 @@ impl Export {
             (self.sql, Form::Sql(self.dialect)),
             (self.pmml, Form::Pmml),
             (self.mlflow, Form::Mlflow),
+            (self.card, Form::Card),
         ];
         forms.into_iter().filter(|(wanted, _)| *wanted).map(|(_, form)| form).collect()
     }
@@ -216,13 +243,20 @@ pub(crate) fn main() -> ExitCode {
             })
         }
         Some(Action::Pending) => mlops_runtime::look(&common, approve::pending),
-        Some(Action::Verify { release, all }) => mlops_runtime::look(&common, |context| {
+        Some(Action::Verify { release, all, trusted }) => mlops_runtime::look(&common, |context| {
             let which = match (release, all) {
                 (Some(id), _) => verify::Which::One(history::find(context, &id)?),
                 (None, true) => verify::Which::All,
                 (None, false) => verify::Which::Live,
             };
-            verify::run(context, &which)
+            verify::run(context, &which, &trusted)
+        }),
+        Some(Action::Keygen { file }) => {
+            mlops_runtime::look(&common, |context| sign::keygen(context, file.as_deref()))
+        }
+        Some(Action::Sign { release, key }) => mlops_runtime::look(&common, |context| {
+            let id = release.as_ref().map(|id| history::find(context, id)).transpose()?;
+            sign::run(context, id.as_ref(), key.as_deref())
         }),
         Some(Action::Export(export)) => mlops_runtime::look(&common, |context| {
             let release =

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mlops_runtime::begin::{self, Manner};
 use mlops_runtime::first_run;
-use mlops_setup::{check, init};
+use mlops_setup::{check, doctor, init};
 use mlops_sources::Everywhere;
 
 /// Ingests, trains, scores, deploys, diagnoses and reports: from a folder of files to a live
@@ -64,11 +64,28 @@ struct Arguments {
     /// Show every key of the configuration with the value that counts; secrets are masked
     #[arg(long, conflicts_with = "accept")]
     show: bool,
+
+    /// Look at everything around the workspace, and change nothing: versions, folders, disk space, clock, lock,
+    /// ledger, live release, service, cron or timer; exit code 1 if something is wrong, 3 if something needs
+    /// attention
+    #[arg(long, conflicts_with_all = ["accept", "check", "init", "show"])]
+    doctor: bool,
 }
 
 pub(crate) fn main() -> ExitCode {
-    let Arguments { common, accept, init, target, positive, table, yes, no_run, check, show } =
-        Arguments::parse();
+    let Arguments {
+        common,
+        accept,
+        init,
+        target,
+        positive,
+        table,
+        yes,
+        no_run,
+        check,
+        show,
+        doctor,
+    } = Arguments::parse();
     let common = common.reaching(Everywhere::new());
     if let Some(data) = init {
         let asked = init::Asked { data, table, target, positive };
@@ -82,6 +99,8 @@ pub(crate) fn main() -> ExitCode {
         })
     } else if check {
         mlops_runtime::look(&common, check::run)
+    } else if doctor {
+        mlops_runtime::look(&common, doctor::run)
     } else if show {
         mlops_runtime::print_settings(&common)
     } else {

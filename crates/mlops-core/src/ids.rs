@@ -203,6 +203,8 @@ spelt! {
         TableBehind = "table_behind",
         /// The distribution of a column of new rows differs.
         DataDrift = "data_drift",
+        /// The distribution of a column of the rows that the live release is asked for differs.
+        AskedDrift = "asked_drift",
         /// The live model drifted.
         ModelDrift = "model_drift",
         /// The live model drifted, and no better one was found.

@@ -38,6 +38,7 @@ const ROOMS: &[&str] = &[
 /// Crates whose files form no circles.
 const CRATES: &[&str] = &[
     "mlops-core",
+    "mlops-cluster",
     "mlops-compare",
     "mlops-client",
     "mlops-export",

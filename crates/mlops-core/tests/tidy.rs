@@ -29,7 +29,9 @@ const OWNERS: &[(&str, &str)] = &[
     ),
     ("axum::", "crates/mlops-serve/"),
     ("hyper::", "crates/mlops-serve/"),
-    ("tokio::", "crates/mlops-serve/ crates/mlops-sources/"),
+    ("tokio::", "crates/mlops-serve/ crates/mlops-sources/ crates/mlops-cluster/"),
+    ("datafusion::", "crates/mlops-cluster/"),
+    ("ballista_", "crates/mlops-cluster/"),
     ("object_store", "crates/mlops-sources/src/store.rs"),
     (
         "tokio_postgres",
@@ -53,7 +55,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            if path.is_dir() && !path.ends_with("target") {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();

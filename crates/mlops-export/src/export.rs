@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use mlops_core::ids::ReleaseId;
-use mlops_core::model::Golden;
-use mlops_core::release::{self, ARTIFACT, GOLDEN, Release};
+use mlops_core::model::{self, Golden};
+use mlops_core::release::{self, ARTIFACT, CARD, GOLDEN, Release, SCORE};
 use mlops_core::run::context::{Context, Report};
 use mlops_core::{Error, Result, text};
 
+use crate::card;
 use crate::formula::Formula;
 use crate::mlflow;
 use crate::onnx::{classic, core};
@@ -34,6 +35,8 @@ pub enum Form {
     Pmml,
     /// A model folder of MLflow.
     Mlflow,
+    /// A model card with the metadata of Hugging Face.
+    Card,
 }
 
 /// What to export.
@@ -101,7 +104,15 @@ pub fn run(context: &Context, options: &Options) -> Result<Exported> {
     let formula = Formula::of(&release.model, &golden, &place)?;
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     for form in options.forms {
-        files.extend(made(&release, &formula, &golden, *form, options.table)?);
+        files.extend(match form {
+            Form::Card => {
+                let tested = release::parse(&release.folder.join(SCORE))?;
+                let readable: model::card::Card = release::parse(&release.folder.join(CARD))?;
+                let card = card::document(&release, &tested, &readable.leaks, &context.config);
+                vec![("README.md".to_owned(), card.into_bytes())]
+            }
+            form => made(&release, &formula, &golden, *form, options.table)?,
+        });
     }
     let folder = match options.to {
         Some(folder) => folder.to_owned(),
@@ -153,6 +164,8 @@ fn made(
             ("model-test.sql".to_owned(), sql::test(formula, dialect, golden).into_bytes()),
         ],
         Form::Pmml => one("model.pmml", pmml::document(formula, release).into_bytes()),
+        // Made of other things than the formula.
+        Form::Card => Vec::new(),
         Form::Mlflow => {
             let onnx = core::file(formula, id, &about, facts());
             let files = mlflow::folder(formula, golden, id, onnx)?;

@@ -6,6 +6,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mlops_core::Result;
+use mlops_core::config::Config;
+use mlops_core::platform::engine::Engine;
 use mlops_core::source::{OnlyFolders, Places};
 
 /// Arguments of every binary.
@@ -46,6 +49,10 @@ pub struct Common {
     /// Where the program can fetch rows; not an argument
     #[arg(skip)]
     pub(crate) reach: Reach,
+
+    /// The distributed engine on which it works; not an argument
+    #[arg(skip)]
+    pub(crate) engine: Connect,
 }
 
 impl Common {
@@ -54,7 +61,20 @@ impl Common {
     pub fn reaching(self, places: impl Places + 'static) -> Self {
         Self { reach: Reach(Arc::new(places)), ..self }
     }
+
+    /// For a program that works on the engine to which `connect` connects.
+    #[must_use]
+    pub fn on_an_engine(self, connect: Connects) -> Self {
+        Self { engine: Connect(Some(connect)), ..self }
+    }
 }
+
+/// Connects to the distributed engine that a configuration names, if it names one.
+pub type Connects = fn(&Config) -> Result<Option<Arc<dyn Engine>>>;
+
+/// How a program gets its distributed engine, if it has one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Connect(pub(crate) Option<Connects>);
 
 /// The places from which a program can fetch rows.
 #[derive(Clone)]

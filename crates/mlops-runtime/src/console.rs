@@ -216,6 +216,11 @@ pub(crate) fn print_error(common: &Common, error: &Error) {
     }
 }
 
+/// Prints why a program without a report did not do what it was told.
+pub(crate) fn print_words(words: &str) {
+    complain(&format!("error: {}\n", bounded(words.to_owned())));
+}
+
 /// Writes to standard output. A closed pipe, as after `head`, is success; any other failure is
 /// reported.
 fn deliver(text: &str) -> bool {

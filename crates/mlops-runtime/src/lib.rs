@@ -52,8 +52,9 @@ use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lines::Lines;
 use mlops_core::run::context::{Context, Rehearsal, Report, Workspace};
+use mlops_core::stage::elsewhere;
 
-pub use arguments::Common;
+pub use arguments::{Common, Connects};
 pub use environment::{secret, user};
 pub use unattended::run_unattended;
 pub use watchdog::Watchdog;
@@ -147,6 +148,17 @@ pub fn attend<R: Report + Send + 'static>(
     ExitCode::from(code)
 }
 
+/// Refuses arguments, as wrong usage, or says why a program without a configuration failed.
+pub fn refuse(message: &str) -> ExitCode {
+    console::print_words(message);
+    ExitCode::from(2)
+}
+
+/// Installs the decoders of all formats, for a program that reads files by the tasks of others.
+pub fn install_formats() {
+    mlops_formats::install();
+}
+
 /// Prints the JSON Schema of the configuration.
 pub fn print_config_schema(common: &Common) -> ExitCode {
     ExitCode::from(tell(common, Ok(schema::Schema(Config::json_schema()))))
@@ -195,6 +207,10 @@ fn context(common: &Common) -> mlops_core::Result<Context> {
     let clock = Arc::new(SystemClock::default());
     let mut context = Context::new(config, clock, Disk::default(), env!("CARGO_PKG_VERSION"));
     context.places = Arc::clone(&common.reach.0);
+    if let Some(connect) = common.engine.0 {
+        context.engine = connect(&context.config)?;
+        elsewhere::check(&context)?;
+    }
     let lineage = &context.config.lineage;
     if let Some(url) = &lineage.url {
         // Dropped with the context, when the run has ended.

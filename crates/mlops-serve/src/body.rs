@@ -129,15 +129,18 @@ async fn bytes(request: Request, limits: &mut Limits) -> Result<Bytes, Problem> 
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
     announced.map_or(Ok(()), |bytes| limits.announced(bytes))?;
-    let time = limits.time;
-    tokio::time::timeout(time, collect(request.into_body(), limits)).await.unwrap_or_else(|_| {
-        let detail = format!("the body took over {} s", time.as_secs());
-        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with(header::CONNECTION, "close"))
-    })
+    let (time, room) = (limits.time, announced.map_or(0, |n| n.min(LARGE as u64)));
+    let room = usize::try_from(room).unwrap_or_default();
+    tokio::time::timeout(time, collect(request.into_body(), limits, room)).await.unwrap_or_else(
+        |_| {
+            let detail = format!("the body took over {} s", time.as_secs());
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with(header::CONNECTION, "close"))
+        },
+    )
 }
 
-/// Collects all pieces of a body; a single one is not copied.
-async fn collect(mut body: Incoming, limits: &mut Limits) -> Result<Bytes, Problem> {
+/// Collects all pieces of a body, of perhaps `room` bytes; a single one is not copied.
+async fn collect(mut body: Incoming, limits: &mut Limits, room: usize) -> Result<Bytes, Problem> {
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::malformed("the body broke off"))?;
@@ -146,6 +149,9 @@ async fn collect(mut body: Incoming, limits: &mut Limits) -> Result<Bytes, Probl
         if first.is_empty() && all.is_empty() {
             first = data;
         } else {
+            if all.is_empty() {
+                all.reserve(room);
+            }
             all.extend_from_slice(&std::mem::take(&mut first));
             all.extend_from_slice(&data);
         }

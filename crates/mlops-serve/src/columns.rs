@@ -25,6 +25,8 @@ pub(crate) enum Slot {
 pub(crate) struct Columns {
     /// In schema order.
     list: Vec<(String, Slot)>,
+    /// Their names as JSON has them.
+    quoted: Vec<String>,
     /// Indices of `list`, sorted by name.
     sorted: Vec<usize>,
 }
@@ -60,7 +62,9 @@ impl Columns {
         let list: Vec<_> = columns.iter().map(|c| c.name.clone()).zip(slots).collect();
         let mut sorted: Vec<usize> = (0..list.len()).collect();
         sorted.sort_by(|a, b| list[*a].0.cmp(&list[*b].0));
-        Self { list, sorted }
+        let quoted =
+            list.iter().map(|(name, _)| serde_json::Value::from(name.as_str()).to_string());
+        Self { quoted: quoted.collect(), list, sorted }
     }
 
     /// Number of columns.
@@ -71,6 +75,11 @@ impl Columns {
     /// The name of column `c`.
     pub(crate) fn name(&self, c: usize) -> &str {
         &self.list[c].0
+    }
+
+    /// The name of column `c` as JSON has it, in quotation marks.
+    pub(crate) fn quoted(&self, c: usize) -> &str {
+        &self.quoted[c]
     }
 
     /// The place of column `c`.

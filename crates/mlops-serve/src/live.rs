@@ -58,7 +58,7 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     fn new(release: Release, context: &Context, metrics: &Metrics) -> Self {
-        let Release { id, folder, manifest, model } = release;
+        let Release { id, folder, manifest, model, .. } = release;
         let (labels, numeric_labels) =
             labels_as_json([true, false].map(|positive| model.label(positive)));
         Self {
@@ -157,7 +157,9 @@ impl Live {
         if again && known.as_ref().is_some_and(|t| now.saturating_sub(t.at) < RETRY) {
             return;
         }
-        match context.store().verify(&named) {
+        let read = context.store().verify(&named);
+        let sound = read.is_ok();
+        match read.and_then(|release| context.refuse_untrusted(&release).map(|()| release)) {
             Ok(release) => {
                 let loaded = Loaded::new(release, context, metrics);
                 metrics.loaded(loaded.id.as_str(), &loaded.sha256.to_string());
@@ -168,7 +170,11 @@ impl Live {
             // Retention or the next promotion may have come between the check and the load.
             Err(_) if context.store().live().is_ok_and(|now| now.as_ref() != Some(&named)) => {}
             Err(error) => {
-                let public = "the live release did not pass verification";
+                let public = if sound {
+                    "the live release is not signed by a trusted key"
+                } else {
+                    "the live release did not pass verification"
+                };
                 self.complain(Some(named), public, Some(&error), now, metrics);
             }
         }

@@ -71,6 +71,7 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("service.tls", was.tls.is_some() != is.tls.is_some()),
         ("service.prediction_log_…", was.prediction_log != is.prediction_log),
         ("prod_deployment_path", old.deployment != new.deployment),
+        ("signing.trusted", old.signing.trusted != new.signing.trusted),
         ("models_path", old.models != new.models),
         ("output_folder_path", old.output_folder != new.output_folder),
     ];

@@ -7,8 +7,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mlops_core::config::Ingestion;
 use mlops_core::config::sources::Place;
+use mlops_core::config::{Config, Ingestion};
 use mlops_core::csv::number::Number;
 use mlops_core::dataset::discover::{self, SourceFile, Stamp};
 use mlops_core::ids::FindingKind;
@@ -67,6 +67,20 @@ pub enum Problem {
 /// Checks the configuration of `context`.
 pub fn run(context: &Context) -> Result<Checked> {
     let config = &context.config;
+    let problems = folders(config);
+    let mut checked =
+        Checked { config: config.file.clone(), newest: None, rows: 0, positives: None, problems };
+    match newest(context) {
+        Some(file) => rows(context, &file, &mut checked),
+        // What is fetched is there only after the first run.
+        None if config.sources.iter().any(|source| !matches!(source.place, Place::Folder(_))) => {}
+        None => checked.problems.push(Problem::NoFile),
+    }
+    Ok(checked)
+}
+
+/// What is wrong with the folders that `config` names.
+pub(crate) fn folders(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     let optional = !config.sources.is_empty();
     read(&mut problems, "input_folder_path", &config.input_folder, optional);
@@ -83,15 +97,7 @@ pub fn run(context: &Context) -> Result<Checked> {
     }
     let pointer = config.deployment.parent().unwrap_or(Path::new(""));
     written(&mut problems, "prod_deployment_path", pointer);
-    let mut checked =
-        Checked { config: config.file.clone(), newest: None, rows: 0, positives: None, problems };
-    match newest(context) {
-        Some(file) => rows(context, &file, &mut checked),
-        // What is fetched is there only after the first run.
-        None if config.sources.iter().any(|source| !matches!(source.place, Place::Folder(_))) => {}
-        None => checked.problems.push(Problem::NoFile),
-    }
-    Ok(checked)
+    problems
 }
 
 fn read(problems: &mut Vec<Problem>, key: &'static str, folder: &Path, optional: bool) {

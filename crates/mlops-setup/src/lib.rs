@@ -2,11 +2,13 @@
 //! the data and the disk.
 //!
 //! `data` finds rows and `sample` reads them; `facts`, `target` and `columns` say what they are, `proposal` makes a
-//! configuration of it, `evidence` explains it, and `init` writes both. `check` compares. Not for ingesting or training: see the stages of core.
+//! configuration of it, `evidence` explains it, and `init` writes both. `check` compares, `doctor` looks at
+//! everything around. Not for ingesting or training: see the stages of core.
 
 pub mod check;
 mod columns;
 mod data;
+pub mod doctor;
 mod evidence;
 mod facts;
 pub mod init;

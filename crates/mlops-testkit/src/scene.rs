@@ -11,6 +11,7 @@ use mlops_core::ids::Step;
 use mlops_core::ledger::Ledger;
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
+use mlops_core::platform::engine::Engine;
 use mlops_core::run::context::{Context, Report, Workspace};
 use mlops_core::source::{OnlyFolders, Places};
 use mlops_core::stage::deploy::{self, Deployed};
@@ -35,6 +36,8 @@ pub struct Scene {
     pub disk: Disk,
     /// The places from which they fetch.
     pub places: Arc<dyn Places>,
+    /// The distributed engine on which they work, if they do not work alone.
+    pub engine: Option<Arc<dyn Engine>>,
 }
 
 impl Deref for Scene {
@@ -61,7 +64,8 @@ impl Scene {
     pub fn at(seconds: i64, more: &Value) -> Self {
         let folder = Folder::in_memory();
         let clock = Arc::new(SteppingClock::starting_at(seconds));
-        let scene = Self { folder, clock, disk: Disk::default(), places: Arc::new(OnlyFolders) };
+        let (disk, places) = (Disk::default(), Arc::new(OnlyFolders));
+        let scene = Self { folder, clock, disk, places, engine: None };
         scene.configure(more);
         for folder in ["in", "test"] {
             fs::create_dir(scene.path(folder)).unwrap();
@@ -90,7 +94,7 @@ impl Scene {
     pub fn context(&self) -> Result<Context> {
         let config = Config::load(&self.path("config.json"))?;
         let context = Context::new(config, self.clock.clone(), self.disk.clone(), "test");
-        Ok(Context { places: self.places.clone(), ..context })
+        Ok(Context { places: self.places.clone(), engine: self.engine.clone(), ..context })
     }
 
     /// One recorded step, as a binary runs it.

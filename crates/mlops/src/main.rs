@@ -46,6 +46,9 @@ const PROGRAMS: [Program; 10] = [
     ("apicalls", "Every endpoint of a running app, and its answers", apicalls::main),
 ];
 
+/// What `first_run --doctor` is called here, since it is about all programs.
+const DOCTOR: &str = "doctor";
+
 /// The program called `name`.
 fn program(name: &OsStr) -> Option<&'static Program> {
     PROGRAMS.iter().find(|(known, ..)| name == *known)
@@ -58,7 +61,10 @@ fn main() -> ExitCode {
     if let Some((_, _, main)) = program(file_name) {
         return main();
     }
-    let words: Vec<OsString> = arguments.collect();
+    let mut words: Vec<OsString> = arguments.collect();
+    if words.first().is_some_and(|word| word == DOCTOR) {
+        words.splice(..1, ["first_run".into(), "--doctor".into()]);
+    }
     if let Some((name, ..)) = words.first().and_then(|name| program(name)) {
         // Under the program's name, every message and example is that of the program itself.
         // Where /proc is not mounted, the way by which this was started is all that is known of it.
@@ -76,6 +82,7 @@ fn help() -> clap::Command {
     clap::Command::new("mlops")
         .version(mlops_runtime::VERSION)
         .about("Ten programs for the whole life of a classifier; `mlops PROGRAM --help` says more of each")
+        .after_help("`mlops doctor` says whether everything around a workspace is in order: it is `first_run --doctor`")
         .subcommand_value_name("PROGRAM")
         .subcommand_help_heading("Programs")
         .subcommand_required(true)

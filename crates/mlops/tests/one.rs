@@ -47,3 +47,14 @@ fn a_name_that_is_none_is_answered_with_the_nearest() {
     let (code, said) = text(one().arg0("renamed").arg("--version").output().unwrap());
     assert!(code == 0 && said.starts_with("mlops "), "{said}");
 }
+
+#[test]
+fn the_doctor_has_a_name_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.json");
+    let ask =
+        |words: &[&str]| text(one().args(words).arg("--config").arg(&missing).output().unwrap());
+    let (code, said) = ask(&["doctor"]);
+    assert!(code == 2 && said.contains("none.json"), "{said}");
+    assert_eq!(ask(&["first_run", "--doctor"]), (code, said));
+}

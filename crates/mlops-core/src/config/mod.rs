@@ -5,12 +5,14 @@
 
 pub mod alerts;
 mod apicalls;
+mod card;
 pub mod choices;
 mod columns;
 pub mod contract;
 mod decide;
 mod described;
 mod document;
+mod engine;
 mod expect;
 mod format;
 mod holdout;
@@ -29,6 +31,7 @@ mod section;
 mod service;
 mod shapes;
 mod shown;
+mod signing;
 pub mod sources;
 mod training;
 mod unattended;
@@ -46,10 +49,12 @@ use crate::table::schema::Schema;
 use crate::{Error, Result};
 pub use alerts::Alerts;
 pub use apicalls::ApiCalls;
+pub use card::CardWords;
 pub use choices::{Since, Window};
 pub use columns::Columns;
 pub use contract::Contract;
 pub use decide::{Decide, INPUT};
+pub use engine::{Ballista, Engine};
 pub use format::{Compression, FixedField, Format, Kind, Quote};
 pub use holdout::Holdout;
 pub use ingestion::{Duplicates, Ingestion, Latest, NumberFormat, OnChange};
@@ -67,6 +72,7 @@ pub use service::{
 };
 pub use shapes::{Against, Binning, DateParts, Scale, Shapes};
 pub use shown::{Origin, Setting};
+pub use signing::Signing;
 pub use sources::Source;
 pub use training::Training;
 pub use unattended::{Limits, Logging, Monitoring};
@@ -138,12 +144,20 @@ pub struct Config {
     pub limits: Limits,
     /// The section `service`.
     pub service: Service,
+    /// The section `card`.
+    pub card: CardWords,
+    /// The section `signing`.
+    pub signing: Signing,
     /// The section `labels`.
     pub labels: Labels,
     /// The section `apicalls`.
     pub apicalls: ApiCalls,
     /// The list `sources`.
     pub sources: Vec<Source>,
+    /// The section `engine`: where rows are read and models are fitted.
+    pub engine: Engine,
+    /// The text of the file, for whoever reads it elsewhere.
+    pub(crate) text: String,
 }
 
 /// How `fullprocess` decides whether the live model drifted.
@@ -200,7 +214,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let map = Self::object(text, path)?;
         let problems = Problems::default();
-        let config = Self::read(map, path, &problems);
+        let config = Self { text: text.to_owned(), ..Self::read(map, path, &problems) };
         if problems.is_empty() {
             Ok(config)
         } else {
@@ -291,7 +305,11 @@ impl Config {
             limits: unattended::limits(root.section("limits")),
             apicalls: apicalls::apicalls(root.section("apicalls"), &service),
             service,
+            card: card::card(root.section("card")),
+            signing: signing::signing(root.section("signing"), at),
             labels: labels::labels(root.section("labels"), |text| normal(&base.join(text))),
+            engine: engine::engine(root.section("engine")),
+            text: String::new(),
         };
         config.check_labels(&root);
         let config = config.with_ours(&root);

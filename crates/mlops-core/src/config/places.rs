@@ -41,6 +41,14 @@ pub(super) fn check(config: &Config, root: &Section) {
     }
     check_sources(config, root);
     check_output(config, root);
+    if let Some(file) = &config.signing.key_file
+        && [&config.models, &config.deployment]
+            .iter()
+            .any(|folder| real(parent(file)).starts_with(real(folder)))
+    {
+        let message = "must not lie among the releases: who copies these would copy the key";
+        root.problem("signing.key_file", message);
+    }
     let pointer = real_entry(&config.deployment);
     let all = read.into_iter().chain(written.map(|(key, folder, _)| (key, folder)));
     for (key, folder) in all {

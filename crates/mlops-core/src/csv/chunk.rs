@@ -280,6 +280,11 @@ impl<R: Read> ChunkReader<R> {
         Ok(())
     }
 
+    /// Offset in the file of the next chunk's first byte.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The digest of the file; complete after the last chunk.
     pub fn digest(&mut self) -> Result<Digest> {
         match (&mut self.input, &self.hasher) {

@@ -14,7 +14,7 @@ use super::chunk::{CHUNK_BYTES, ChunkReader};
 use super::clean::{Census, Labels, is_better};
 use super::formats;
 use super::parse::{Parsed, RowParser};
-use super::quarantine::Sign;
+use super::quarantine::{Rejected, Sign};
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::outcome::FileOutcome;
 use crate::csv::row_hash::RowHasher;
@@ -38,7 +38,12 @@ impl Signs {
         {
             self.better = Some(better.clone());
         }
-        for rejected in &parsed.rejected {
+        self.note_rejected(&parsed.rejected, number);
+    }
+
+    /// Adds the signs of records that were rejected.
+    pub(crate) fn note_rejected(&mut self, rejected: &[Rejected], number: impl Fn(u64) -> u64) {
+        for rejected in rejected {
             match rejected.sign {
                 Sign::Nothing => {}
                 Sign::OtherLabel => self.other_label = true,

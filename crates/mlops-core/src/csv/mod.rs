@@ -5,6 +5,7 @@
 //! | decode | [`formats`] | other formats become CSV text before anything else sees them |
 //! | map | [`header`], [`fits`] | every column of the schema has its field, or the file is refused |
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
+//! | share | [`ranges`] | several machines read one file, each the records that begin in a stretch of it |
 //! | spread | `pipeline`, `parsing` | pieces are parsed at the same time and come back in file order |
 //! | find | `structural_index` | finds delimiters, quotes and line ends 64 bytes at a time |
 //! | parse | `parse`, `spelling`, `record`, `clean`, `number`, `date_cell` | each record is a canonical row or a rejection |
@@ -39,6 +40,7 @@ pub(crate) mod parse;
 pub(crate) mod parsed;
 pub mod pipeline;
 pub mod quarantine;
+pub mod ranges;
 pub mod reader;
 pub mod record;
 pub mod row_hash;

@@ -56,7 +56,7 @@ impl ErrorType {
 }
 
 /// What a rejected cell says about its whole file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sign {
     /// Nothing.
     Nothing,
@@ -70,7 +70,7 @@ pub enum Sign {
 pub type Rejections = BTreeMap<ErrorType, u64>;
 
 /// A rejected record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
     /// Physical line on which it starts; counted from 0 in a chunk, from 1 in the file.
     pub line: u64,

@@ -7,7 +7,7 @@
 use crate::dataset::resources::Resources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +15,9 @@ use chrono::{DateTime, Utc};
 use crate::config::{Config, INPUT, Ingestion};
 use crate::platform::digest::Digest;
 use crate::platform::disk::{Disk, NewFile};
+use crate::platform::engine::Engine;
 use crate::platform::files;
+use crate::platform::temporary::TemporaryFolder;
 use crate::table::schema::Schema;
 use crate::{Result, text};
 
@@ -37,6 +39,7 @@ use crate::dataset::counts::unreadable;
 use crate::dataset::counts::{Audit, FileCounts, FileRead};
 use crate::dataset::counts::{judge, not_as_recorded, own_fault};
 use crate::dataset::discover::{SourceFile, Stamp};
+use crate::dataset::elsewhere::{Elsewhere, FileThere, Meaning, StretchThere};
 use crate::dataset::index::Index;
 use crate::dataset::rows::RowFile;
 pub use crate::dataset::sink::Earlier;
@@ -71,6 +74,8 @@ pub struct Ingest<'a> {
     left_out: BTreeSet<(String, u64)>,
     /// The people whose rows are left out.
     forgotten: Option<Arc<Forgotten>>,
+    /// The rows of the files, if an engine reads them.
+    there: Option<Elsewhere>,
 }
 
 /// The finished parts, ready to be published.
@@ -149,6 +154,7 @@ impl<'a> Ingest<'a> {
             typical_rows: BTreeMap::new(),
             left_out: BTreeSet::new(),
             forgotten: None,
+            there: None,
         })
     }
 
@@ -157,9 +163,36 @@ impl<'a> Ingest<'a> {
         self.sources = Some((config, now));
     }
 
+    /// Has an engine read the files at `paths`, and compare their rows with those of `earlier`, which has so many
+    /// rows; its tasks write into `folder`.
+    pub(crate) fn read_elsewhere(
+        &mut self,
+        engine: Arc<dyn Engine>,
+        folder: TemporaryFolder,
+        paths: &[PathBuf],
+        earlier: Option<(&Path, u64)>,
+    ) -> Result<()> {
+        let Some((config, now)) = self.sources else { return Ok(()) };
+        let meaning = Meaning { config, schema: self.schema, now, key: self.hasher.0 };
+        self.keep.decide_elsewhere();
+        self.there = Some(Elsewhere::read(engine, folder, &meaning, paths, earlier)?);
+        Ok(())
+    }
+
+    /// Copies the data set `earlier`, whose `rows` an engine has looked at.
+    pub(crate) fn carry_over_unread(&mut self, earlier: Earlier, rows: u64) -> Result<()> {
+        self.carried += 1;
+        self.keep.copy_text(earlier, rows)
+    }
+
     /// Leaves out the rows of people who were erased, and counts them.
     pub fn forget(&mut self, forgotten: Option<Arc<Forgotten>>) {
         self.forgotten = forgotten;
+    }
+
+    /// Whether rows of people who were erased would be left out.
+    pub(crate) fn forgets(&self) -> bool {
+        self.forgotten.is_some()
     }
 
     /// Compares the number of rows with the median `typical` of earlier files, by source, where a contract
@@ -311,6 +344,8 @@ impl<'a> Ingest<'a> {
         if !take || !matches!(read.outcome, FileOutcome::Taken) {
             self.keep.forget_file()?;
             self.labels = labels;
+        } else if let Some(there) = &mut self.there {
+            there.take(path);
         }
         Ok(read)
     }
@@ -374,7 +409,12 @@ impl<'a> Ingest<'a> {
         let mut reader = ChunkReader::of(opened, path, self.resources.chunk_bytes.max(1));
         let counts = &mut read.counts;
         let outcome = self.rows(&mut reader, name, path, options, counts, audit, progress)?;
-        let outcome = match (reader.digest(), outcome) {
+        let there = self.there.as_ref().filter(|_| !name.is_empty());
+        let digest = match there.and_then(|there| there.file(path)) {
+            Some(FileThere { read: Ok((digest, _)), .. }) => Ok(*digest),
+            _ => reader.digest(),
+        };
+        let outcome = match (digest, outcome) {
             (Ok(digest), outcome) => {
                 read.digest = Some(digest);
                 outcome
@@ -430,6 +470,9 @@ impl<'a> Ingest<'a> {
         counts.reordered = layout.reordered();
         counts.changes.byte_order_mark += header.byte_order_marks;
         counts.changes.invisible += layout.invisible;
+        if self.there.is_some() && !name.is_empty() {
+            return self.rows_there(path, name, header.lines + 1, counts, progress);
+        }
         let mut agreement = contract.map(|contract| {
             let absent = layout.positions.iter().enumerate().filter(|(_, field)| field.is_none());
             let absent = absent.map(|(column, _)| column).collect();
@@ -471,9 +514,45 @@ impl<'a> Ingest<'a> {
         Ok(if counts.rows_read == 0 { FileOutcome::NoRows } else { FileOutcome::Taken })
     }
 
+    /// Counts the rows of a file that an engine has read, whose first row is in line `line`.
+    fn rows_there(
+        &mut self,
+        path: &Path,
+        name: &str,
+        mut line: u64,
+        counts: &mut FileCounts,
+        progress: Progress,
+    ) -> Result<FileOutcome> {
+        let now = std::fs::metadata(path).map(|m| Stamp::of(&m));
+        let file = self.there.as_ref().and_then(|there| there.file(path));
+        let Some(FileThere { stamp, read }) = file else { return Ok(FileOutcome::Changing) };
+        if !now.is_ok_and(|now| now == *stamp) {
+            return Ok(FileOutcome::Changing);
+        }
+        let stretches = match read {
+            Ok((_, stretches)) => stretches,
+            Err(reason) => return Ok(FileOutcome::Failed(reason.clone())),
+        };
+        for StretchThere { read, .. } in stretches {
+            self.signs.note_rejected(&read.rejected, |at| line + at);
+            self.keep.take_stretch(read, line, name, counts)?;
+            line += read.lines;
+        }
+        self.bytes_read += stamp.size;
+        progress(self.bytes_read, self.keep.rows_read);
+        Ok(if counts.rows_read == 0 { FileOutcome::NoRows } else { FileOutcome::Taken })
+    }
+
     /// The finished files.
-    pub fn finish(self) -> Result<Built> {
+    pub fn finish(mut self) -> Result<Built> {
+        let there = self.there.take();
+        let found = there.map(|there| there.finish(|rows| self.keep.append(rows))).transpose()?;
         let (mut files, late, index) = self.keep.finish()?;
+        let (late, index) = match found {
+            // The data set that came first has none.
+            Some(found) => ([vec![Late::default(); self.carried], found].concat(), None),
+            None => (late, index),
+        };
         Ok(Built {
             stamp: files.data.stamp()?,
             data: files.data.finish()?,

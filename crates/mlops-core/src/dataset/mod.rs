@@ -9,6 +9,7 @@
 //! | de-duplicate | [`dedup`], `spill` | the first of equal rows stays, in file order |
 //! | remember | [`index`] | derived data: the rows of a data set are known without reading them
 //! again |
+//! | spread | `elsewhere` | a distributed engine reads, compares and writes rows, with the same result |
 //! | replace | `latest` | of rows with the same key the newest stays |
 //! | write | `writer`, `rows` | bytes reach the disk in the order of the rows |
 //! | count | [`counts`] | rows read = kept + duplicates + quarantined |
@@ -21,6 +22,7 @@ pub mod cell_counts;
 pub mod counts;
 pub mod dedup;
 pub mod discover;
+pub(crate) mod elsewhere;
 pub mod index;
 pub(crate) mod latest;
 pub(crate) mod read_again;

@@ -18,6 +18,7 @@ use crate::{Error, Result};
 
 use super::dedup::{BATCH, RowOutcome, SeenRows, bytes_for};
 use super::discover::Stamp;
+use super::elsewhere::RowsRead;
 use super::index::{Body, Index, Opened};
 use super::rows::{Content, Original};
 use super::spill::{Late, Span, Spill};
@@ -29,7 +30,7 @@ use crate::csv::header::{Layout, Purpose};
 use crate::csv::parallel::{self, Made};
 use crate::csv::parse::RowParser;
 use crate::csv::pipeline::Piece;
-use crate::csv::quarantine;
+use crate::csv::quarantine::{self, Rejected};
 use crate::csv::row_hash::{Extent, Row, RowHasher};
 use crate::dataset::counts::{Audit, FileCounts};
 use crate::dataset::resources::Resources;
@@ -237,13 +238,9 @@ impl<'a> RowSink<'a> {
             let mut rejected = rejected.clone();
             rejected.line = piece.number(line, rejected.line);
             audit.row(rejected.line, rejected.lines, RowOutcome::Quarantined);
-            *counts.rejections.entry(rejected.error).or_default() += 1;
-            self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
             let name = piece.place.as_ref().map_or(Cow::Borrowed(name), |p| p.name(name).into());
             let at = piece.offset.or(piece.source.offset).map(|_| rejected.position);
-            let text =
-                quarantine::line(&name, at, &rejected).map_err(|e| Error::backend("csv", e))?;
-            self.writer.rejected(text)?;
+            self.reject(&rejected, &name, at, counts)?;
         }
         let plain = piece.place.is_none() && piece.offset.is_some();
         for gone in &parsed.gone {
@@ -259,6 +256,68 @@ impl<'a> RowSink<'a> {
         counts.missing.iter_mut().zip(&parsed.missing).for_each(|(sum, n)| *sum += n);
         self.rows_read += read;
         Ok(())
+    }
+
+    /// Counts and writes a rejected record, whose line is that of the file.
+    fn reject(
+        &mut self,
+        rejected: &Rejected,
+        name: &str,
+        at: Option<u64>,
+        counts: &mut FileCounts,
+    ) -> Result<()> {
+        *counts.rejections.entry(rejected.error).or_default() += 1;
+        self.first_rejected.get_or_insert_with(|| (rejected.line, rejected.in_words()));
+        let text = quarantine::line(name, at, rejected).map_err(|e| Error::backend("csv", e))?;
+        self.writer.rejected(text)
+    }
+
+    /// Which of equal rows stays is decided elsewhere, where the rows are, too.
+    pub(crate) fn decide_elsewhere(&mut self) {
+        (self.all, self.seen, self.spill) = (true, None, None);
+    }
+
+    /// Copies the rows of the data set `earlier`, of which there are `rows`.
+    pub(crate) fn copy_text(&mut self, earlier: Earlier, rows: u64) -> Result<()> {
+        let Earlier { path, sha256: digest, .. } = earlier;
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        self.next_file(true)?;
+        let original = Original { path: path.to_owned(), digest, stamp: None, resume: None };
+        self.writer.copy(Content::File(file), original)?;
+        self.kept += rows;
+        Ok(())
+    }
+
+    /// Counts the rows of a stretch whose first line is `line`, and writes those that were rejected. The
+    /// others are where they were read.
+    pub(crate) fn take_stretch(
+        &mut self,
+        read: &RowsRead,
+        line: u64,
+        name: &str,
+        counts: &mut FileCounts,
+    ) -> Result<()> {
+        for rejected in &read.rejected {
+            let mut rejected = rejected.clone();
+            rejected.line += line;
+            self.reject(&rejected, name, Some(rejected.position), counts)?;
+        }
+        let all = read.rows + read.rejected.len() as u64;
+        counts.rows_read += all;
+        counts.rows_kept += read.rows;
+        counts.quarantined += read.rejected.len() as u64;
+        counts.blank_lines += read.blank_lines;
+        counts.changes.add(&read.changes);
+        counts.newest = counts.newest.max(read.newest);
+        counts.missing.iter_mut().zip(&read.missing).for_each(|(sum, n)| *sum += n);
+        self.kept += read.rows;
+        self.rows_read += all;
+        Ok(())
+    }
+
+    /// Appends rows that were decided on elsewhere.
+    pub(crate) fn append(&mut self, rows: &[u8]) -> Result<()> {
+        self.writer.rows(rows)
     }
 
     /// Determines the outcomes of rows, as far as they can be known now.

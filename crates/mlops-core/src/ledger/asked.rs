@@ -80,6 +80,16 @@ impl Ledger {
         })
     }
 
+    /// The record of the span of `release` that begins on `from`; if there are several, the longest.
+    pub fn asked_from(&self, release: &ReleaseId, from: NaiveDate) -> Result<Option<String>> {
+        self.query(|db| {
+            let sql = "SELECT record FROM asked WHERE release = ?1 AND first_day = ?2
+                 ORDER BY end_day DESC LIMIT 1";
+            let key = params![release.as_str(), from.to_string()];
+            db.query_row(sql, key, |row| row.get(0)).optional()
+        })
+    }
+
     /// The distribution of the rows that a release was trained on.
     pub(crate) fn training_reference<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         let text = self.meta(REFERENCE_KEY)?;
@@ -125,6 +135,10 @@ mod tests {
         assert_eq!(found(Some(&release), 9), ["{\"rows\":9}", "{\"rows\":8}"]);
         assert_eq!(found(Some(&release), 1), ["{\"rows\":8}"]);
         assert_eq!(found(None, 9).len(), 3);
+        let from = |release, day: &str| ledger.asked_from(release, day.parse().unwrap()).unwrap();
+        assert_eq!(from(&release, "2026-11-16").as_deref(), Some("{\"rows\":9}"));
+        assert_eq!(from(&other, "2026-11-23").as_deref(), Some("{\"rows\":7}"));
+        assert_eq!(from(&other, "2026-11-16"), None);
     }
 
     #[test]

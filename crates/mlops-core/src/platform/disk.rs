@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -105,6 +106,16 @@ impl Disk {
         let mut file = self.new_file(path)?;
         file.write_all(bytes)?;
         file.publish(true)
+    }
+
+    /// Writes the new file `path`, which only its owner may read: at no time can others.
+    pub fn write_private(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = self.new_file(path)?;
+        let owners = fs::Permissions::from_mode(0o600);
+        let closed = file.file.as_file().set_permissions(owners);
+        closed.map_err(|e| Error::io("close to others", path, e))?;
+        file.write_all(bytes)?;
+        file.publish(false)
     }
 
     /// Like [`Disk::write`], but leaves a file alone that already holds these bytes.

@@ -14,6 +14,7 @@
 //! | [`digest::Digest`] | `digest`, `sha256_state`: SHA-256 in one go, and continued from a saved
 //! state |
 //! | [`threads`] | work on several threads, or on one if the system gives no more |
+//! | [`engine::Engine`] | `engine`: what a cluster does for us |
 //! | arithmetic | `simd`, `math`, `exact_sum`, `huge_vec` |
 //!
 //! Not for code that knows rows, models or releases.
@@ -21,6 +22,7 @@
 pub mod clock;
 pub mod digest;
 pub mod disk;
+pub mod engine;
 pub(crate) mod exact_sum;
 pub mod files;
 pub(crate) mod hashed_file;
@@ -30,6 +32,7 @@ pub mod location;
 pub mod lock;
 pub(crate) mod math;
 pub mod sha256_state;
+pub mod signature;
 pub mod simd;
 pub(crate) mod sweep;
 pub mod temporary;

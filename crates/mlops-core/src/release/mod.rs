@@ -6,6 +6,7 @@
 
 mod claims;
 mod json;
+mod signatures;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,6 +71,8 @@ pub struct Release {
     pub manifest: Manifest,
     /// The release's model.
     pub model: Model,
+    /// The bytes of `manifest.json`, which a signature is of.
+    pub sealed: Vec<u8>,
 }
 
 /// The state of the pointer.
@@ -176,7 +179,9 @@ impl<'a> Store<'a> {
         let folder = self.folder(id);
         let place = folder.display().to_string();
         let bad = |message: String| Error::artifact(&place, message);
-        let manifest = self.manifest(id)?;
+        let path = folder.join(MANIFEST);
+        let sealed = files::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        let manifest: Manifest = parsed(&sealed, &path)?;
         if manifest.release != *id {
             return Err(bad(format!("its manifest is that of {}", manifest.release)));
         }
@@ -209,7 +214,7 @@ impl<'a> Store<'a> {
             artifact::decode(&contents[ARTIFACT], &folder.join(ARTIFACT).display().to_string())?;
         let golden: Golden = parsed(&contents[GOLDEN], &folder.join(GOLDEN))?;
         golden.verify(&model, manifest.files[ARTIFACT], &place)?;
-        Ok(Release { id: id.clone(), folder, manifest, model })
+        Ok(Release { id: id.clone(), folder, manifest, model, sealed })
     }
 
     /// All releases in the folder, sorted by name; other entries are ignored.
@@ -253,6 +258,7 @@ impl<'a> Store<'a> {
             // It is in a temporary folder now, which a later run removes if this fails.
             let _ = self.disk.remove(doomed.path());
         }
+        self.disk.remove(&self.signature_file(id))?;
         Ok(true)
     }
 

@@ -12,7 +12,8 @@ use crate::evaluation::estimate::{Estimate, Expected};
 use crate::evaluation::metrics::interval::LEVEL;
 use crate::evaluation::metrics::{Interval, PairedCounts};
 use crate::evaluation::refusal::Refusal;
-use crate::ids::ReleaseId;
+use crate::ids::{FindingKind, ReleaseId};
+use crate::run::attention::Finding;
 use crate::text;
 
 /// What the log says of the live release.
@@ -157,6 +158,20 @@ impl Outlook {
 }
 
 impl AskedWindow {
+    /// Each column that drifted, as a finding.
+    pub fn as_findings(&self) -> impl Iterator<Item = Finding> {
+        let rows = match self.against {
+            Against::TrainingRows => "the rows",
+            Against::TestProbabilities => "the probabilities of the rows",
+        };
+        let said = format!("{rows} that were asked from {} on", self.from);
+        let drifted = self.drift.columns.iter().filter(|column| column.drifted);
+        drifted.map(move |column| {
+            let words = format!("{said}: {}", column.explanation);
+            Finding::warning(FindingKind::AskedDrift, words).about([&column.column])
+        })
+    }
+
     /// The columns that drifted.
     pub fn drifted(&self) -> impl Iterator<Item = &str> {
         self.drift.columns.iter().filter(|column| column.drifted).map(|c| c.column.as_str())

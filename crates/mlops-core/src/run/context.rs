@@ -18,6 +18,7 @@ use crate::ledger::{Ledger, Observed, RunEnd, RunRecord};
 use crate::platform::clock::{Clock, rfc3339};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
+use crate::platform::engine::Engine;
 use crate::platform::location::Location;
 use crate::platform::lock::Lock;
 use crate::platform::temporary::TemporaryFolder;
@@ -53,6 +54,8 @@ pub struct Context {
     pub digests: Arc<Digests>,
     /// The places from which this program can fetch rows.
     pub places: Arc<dyn Places>,
+    /// The distributed engine, if this program has one.
+    pub engine: Option<Arc<dyn Engine>>,
 }
 
 impl std::fmt::Debug for Context {
@@ -196,6 +199,7 @@ impl Context {
             events: Events::default(),
             digests: Arc::default(),
             places: Arc::new(OnlyFolders),
+            engine: None,
         }
     }
 

@@ -440,7 +440,7 @@ impl Decision {
         }
     }
 
-    /// The drift of a model that stays live, and of its data.
+    /// The drift of a model that stays live, of its data, and of what it is asked.
     pub fn drifts(&self) -> Vec<Finding> {
         if self.outcome == DecisionOutcome::Promoted {
             return Vec::new();
@@ -451,7 +451,11 @@ impl Decision {
         let data = data.map(|column| {
             Finding::warning(FindingKind::DataDrift, &column.explanation).about([&column.column])
         });
-        model.into_iter().chain(data).collect()
+        model
+            .into_iter()
+            .chain(data)
+            .chain(self.asked.iter().flat_map(|w| w.as_findings()))
+            .collect()
     }
 
     /// Writes the sentences on drift.
@@ -463,12 +467,8 @@ impl Decision {
                 writeln!(f, "  Drift is judged by F1; the gate compares the models by {name}.")?;
             }
             for verdict in drift.verdicts.iter().filter(|v| v.rule != drift.decided_by) {
-                writeln!(
-                    f,
-                    "  {}: {}",
-                    verdict.rule.name(),
-                    verdict.explanation.trim_end_matches(',')
-                )?;
+                let words = verdict.explanation.trim_end_matches(',');
+                writeln!(f, "  {}: {words}", verdict.rule.name())?;
             }
         }
         if let Some(data) = &self.data_drift {

@@ -11,3 +11,4 @@ pub mod lineage;
 mod recovery;
 pub(crate) mod redact;
 pub mod test_files;
+pub mod trust;

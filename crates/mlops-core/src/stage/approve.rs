@@ -107,7 +107,7 @@ pub fn approve(
     let _held = context.hold_releases()?;
     let store = context.store();
     let previous = store.live()?;
-    let release = store.verify(&id)?;
+    let release = context.sound_and_trusted(&id)?;
     let judged_again = if previous == waiting.champion || previous.as_ref() == Some(&id) {
         None
     } else {
@@ -130,7 +130,9 @@ pub fn approve(
         let (at, state) = (context.now(), ApprovalState::Approved);
         workspace.ledger.close_approval(&id, state, &at, Some(who), reason)?;
     } else {
-        store.clear(&id, None)?;
+        if store.clear(&id, None)? {
+            context.sign_again(&id)?;
+        }
         super::deploy::promote(context, workspace, &id, &deployment)?;
     }
     let removed = retain::run(context, workspace, &id, None);

@@ -143,6 +143,16 @@ pub fn history(ledger: &Ledger, most: u32) -> Result<Vec<(ReleaseId, AskedWindow
     Ok(rows.into_iter().filter_map(read).collect())
 }
 
+/// The window of `release` on record that begins on `from`.
+pub fn window(
+    ledger: &Ledger,
+    release: &ReleaseId,
+    from: NaiveDate,
+) -> Result<Option<AskedWindow>> {
+    let record = ledger.asked_from(release, from)?;
+    Ok(record.and_then(|record| serde_json::from_str(&record).ok()))
+}
+
 /// The newest windows of `release` on record, oldest first.
 pub fn newest(ledger: &Ledger, release: &ReleaseId) -> Result<Vec<AskedWindow>> {
     let rows = ledger.asked(Some(release), WINDOWS)?;

@@ -157,7 +157,9 @@ impl Candidate {
     /// Seals and verifies the release without making it live; returns false if it existed already.
     pub fn seal(self, context: &Context, ledger: &Ledger) -> Result<bool> {
         let _held = context.hold_releases()?;
-        Ok(self.seal_held(context, ledger)?.0)
+        let (sealed, release) = self.seal_held(context, ledger)?;
+        context.sign_own(&release)?;
+        Ok(sealed)
     }
 
     fn seal_held(self, context: &Context, ledger: &Ledger) -> Result<(bool, Release)> {
@@ -262,10 +264,11 @@ fn deploy(
     let promoted = previous.as_ref() != Some(&id);
     let judged = if decision.is_some() { Judge::Gate } else { Judge::ConstantAnswer };
     let f1 = score.evaluation.f1;
+    if promoted && releases.clear(&id, blessing)? {
+        verified = releases.verify(&id)?;
+    }
+    context.sign_own(&verified)?;
     if promoted {
-        if releases.clear(&id, blessing)? {
-            verified = releases.verify(&id)?;
-        }
         let deployment = Deployment {
             run_id: context.run.clone(),
             step,
@@ -314,13 +317,17 @@ fn score_of(path: &Path, artifact: Digest) -> Result<Score> {
     Err(Error::artifact(place.to_string(), message))
 }
 
-/// Moves the pointer to a verified release and records it: intent, swap, commit.
+/// Moves the pointer to a verified release, unless it is not trusted, and records it: intent, swap,
+/// commit.
 pub(super) fn promote(
     context: &Context,
     workspace: &mut Workspace,
     id: &ReleaseId,
     deployment: &Deployment,
 ) -> Result<()> {
+    if !context.config.signing.trusted.is_empty() {
+        context.sound_and_trusted(id)?;
+    }
     let intent = Intent::Promote(Box::new(deployment.clone()));
     let intent = workspace.ledger.intend(&context.run, &intent)?;
     let store = context.store();

@@ -71,7 +71,7 @@ pub fn of(
         }
         (None, None) => return Ok(None),
     };
-    Ok(Some(ranked(record, drift, wanted, page.max(1))))
+    Ok(Some(report(record, drift, wanted, page.max(1))))
 }
 
 fn drift_of(record: &DecisionRecord) -> Result<Option<DataDrift>> {
@@ -83,10 +83,25 @@ fn drift_of(record: &DecisionRecord) -> Result<Option<DataDrift>> {
     Ok(decision.data_drift)
 }
 
-fn ranked(record: DecisionRecord, drift: DataDrift, wanted: &str, page: u64) -> Drifted {
-    let DataDrift { alpha, reference_rows, new_rows, mut columns, .. } = drift;
-    let total = columns.len() as u64;
-    let drifted = columns.iter().filter(|column| column.drifted).count() as u64;
+fn report(record: DecisionRecord, drift: DataDrift, wanted: &str, page: u64) -> Drifted {
+    let DataDrift { alpha, reference_rows, new_rows, columns, .. } = drift;
+    Drifted {
+        run_id: record.run_id,
+        recorded: record.recorded,
+        outcome: record.outcome,
+        dataset: record.dataset,
+        release: record.release,
+        alpha,
+        reference_rows,
+        new_rows,
+        drifted: columns.iter().filter(|column| column.drifted).count() as u64,
+        total: columns.len() as u64,
+        columns: ranked(columns, wanted, page),
+    }
+}
+
+/// Page `page` of the columns whose name contains `wanted`: those that drifted first.
+pub(super) fn ranked(mut columns: Vec<ColumnDrift>, wanted: &str, page: u64) -> Paged<ColumnDrift> {
     let wanted = wanted.to_lowercase();
     columns.retain(|column| column.column.to_lowercase().contains(&wanted));
     // Of those that chance explains least, the largest difference.
@@ -105,19 +120,7 @@ fn ranked(record: DecisionRecord, drift: DataDrift, wanted: &str, page: u64) -> 
         .skip(first)
         .take(usize::try_from(COLUMNS).unwrap_or(usize::MAX))
         .collect();
-    Drifted {
-        run_id: record.run_id,
-        recorded: record.recorded,
-        outcome: record.outcome,
-        dataset: record.dataset,
-        release: record.release,
-        alpha,
-        reference_rows,
-        new_rows,
-        drifted,
-        total,
-        columns: Paged { items, page, size: COLUMNS, total: found },
-    }
+    Paged { items, page, size: COLUMNS, total: found }
 }
 
 #[cfg(test)]
@@ -148,7 +151,7 @@ mod tests {
 
     #[test]
     fn five_hundred_columns_have_pages_and_those_that_matter_come_first() {
-        let ranked = |wanted: &str, page| {
+        let reported = |wanted: &str, page| {
             let columns: Vec<ColumnDrift> = (0..500).map(column).collect();
             let drift = DataDrift {
                 data_drift: true,
@@ -168,20 +171,20 @@ mod tests {
                 recorded: String::new(),
                 headline: None,
             };
-            ranked(record, drift, wanted, page)
+            report(record, drift, wanted, page)
         };
-        let first = ranked("", 1);
+        let first = reported("", 1);
         assert_eq!((first.drifted, first.total, first.columns.total), (10, 500, 500));
         assert_eq!((first.columns.items.len(), first.columns.pages()), (10, 50));
         assert!(first.columns.items.iter().all(|column| column.drifted));
         assert_eq!(first.columns.items[0].column, "Column <450>", "what moved furthest");
         let mut seen = std::collections::BTreeSet::new();
         for page in 1..=50 {
-            seen.extend(ranked("", page).columns.items.into_iter().map(|column| column.column));
+            seen.extend(reported("", page).columns.items.into_iter().map(|column| column.column));
         }
         assert_eq!(seen.len(), 500);
-        assert!(ranked("", 51).columns.items.is_empty());
-        let found = ranked("column <45", 1).columns;
+        assert!(reported("", 51).columns.items.is_empty());
+        let found = reported("column <45", 1).columns;
         assert_eq!((found.total, found.items.len()), (11, 10));
     }
 }

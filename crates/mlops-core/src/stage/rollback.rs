@@ -80,7 +80,9 @@ pub fn run(
         decision: None,
         who: None,
     };
-    store.clear(&target.id, None)?;
+    if store.clear(&target.id, None)? {
+        context.sign_again(&target.id)?;
+    }
     super::deploy::promote(context, workspace, &target.id, &deployment)?;
     Ok(RolledBack {
         from: from.filter(|from| *from != target.id),
@@ -97,7 +99,7 @@ pub fn run(
 fn named(context: &Context, ledger: &Ledger, id: &ReleaseId) -> Result<Release> {
     let store = context.store();
     if store.has(id)? {
-        return store.verify(id);
+        return context.sound_and_trusted(id);
     }
     let why = match ledger.release_removed(id)? {
         Some(when) => format!("was removed at {when}, as \"retention\" says"),
@@ -117,7 +119,7 @@ fn found(
         return Err(Error::missing("nothing was deployed yet: there is no way back".to_owned()));
     };
     for id in ledger.earlier_releases(from)? {
-        match context.store().verify(&id) {
+        match context.sound_and_trusted(&id) {
             Ok(release) => return Ok(release),
             Err(error) => skipped.push(format!("{id}: {error}")),
         }

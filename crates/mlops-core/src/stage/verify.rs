@@ -4,12 +4,14 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::ids::{DatasetVersion, FindingKind, ReleaseId};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report};
+use crate::run::trust;
 use crate::text;
 use crate::{Error, Result};
 
@@ -31,7 +33,7 @@ pub enum Which {
 pub struct Verified {
     /// The verified releases.
     pub releases: Vec<Checked>,
-    /// All of them are sound.
+    /// All of them are sound and trusted.
     pub sound: bool,
 }
 
@@ -49,6 +51,12 @@ pub struct Checked {
     pub dataset: DatasetVersion,
     /// The problem; `None` if it is sound.
     pub problem: Option<String>,
+    /// The keys that signed it as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
+    /// Why it is not trusted, where only some keys are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untrusted: Option<String>,
 }
 
 impl Report for Verified {
@@ -58,17 +66,24 @@ impl Report for Verified {
 
     fn findings(&self) -> Vec<Finding> {
         let damaged = self.releases.iter().filter_map(|r| Some((&r.release, r.problem.as_ref()?)));
+        let damaged = damaged.map(|(id, problem)| (id, format!("{id} is damaged: {problem}")));
+        let distrusted =
+            self.releases.iter().filter_map(|r| Some((&r.release, r.untrusted.as_ref()?)));
+        let distrusted = distrusted.map(|(id, why)| (id, format!("{id} is not trusted: {why}")));
         damaged
-            .map(|(id, problem)| {
-                Finding::failed(FindingKind::DamagedRelease, format!("{id} is damaged: {problem}"))
-                    .about([id.as_str()])
+            .chain(distrusted)
+            .map(|(id, words)| {
+                Finding::failed(FindingKind::DamagedRelease, words).about([id.as_str()])
             })
             .collect()
     }
 }
 
-/// Loads and verifies releases.
-pub fn run(context: &Context, which: &Which) -> Result<Verified> {
+/// Loads and verifies releases. One of the keys in the files `trusted` must have signed each, by
+/// default one of those that the configuration names, if it does.
+pub fn run(context: &Context, which: &Which, trusted: &[PathBuf]) -> Result<Verified> {
+    let trusted = if trusted.is_empty() { &context.config.signing.trusted } else { trusted };
+    let trusted = trust::read_all(trusted)?;
     let store = context.store();
     let live = match which {
         // A foreign pointer does not prevent verifying releases.
@@ -104,6 +119,11 @@ pub fn run(context: &Context, which: &Which) -> Result<Verified> {
         releases.push(match result {
             Ok(release) => Checked {
                 live: live.as_ref() == Some(&id),
+                signed_by: store.signers(&release)?.iter().map(ToString::to_string).collect(),
+                untrusted: match trusted.as_slice() {
+                    [] => None,
+                    keys => store.signed_by(&release, keys).err().map(|why| why.to_string()),
+                },
                 files: release.manifest.files.len() as u64,
                 dataset: release.manifest.dataset,
                 problem: None,
@@ -112,6 +132,8 @@ pub fn run(context: &Context, which: &Which) -> Result<Verified> {
             Err(error) => Checked {
                 live: live.as_ref() == Some(&id),
                 files: 0,
+                signed_by: Vec::new(),
+                untrusted: None,
                 dataset: id.dataset(),
                 problem: Some(match error.source() {
                     Some(cause) => format!("{error}: {cause}"),
@@ -121,15 +143,17 @@ pub fn run(context: &Context, which: &Which) -> Result<Verified> {
             },
         });
     }
-    let sound = releases.iter().all(|r| r.problem.is_none());
+    let sound = releases.iter().all(|r| r.problem.is_none() && r.untrusted.is_none());
     Ok(Verified { releases, sound })
 }
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Checked { release, live, files, dataset, problem } in &self.releases {
+        for checked in &self.releases {
+            let Checked { release, live, files, dataset, problem, signed_by, untrusted } = checked;
             let live = if *live { " (live)" } else { "" };
             match problem {
+                None if untrusted.is_some() => writeln!(f, "NOT TRUSTED: {release}{live}")?,
                 None => writeln!(
                     f,
                     "Sound: {release}{live}: {} as sealed, the model loads and gives the known \
@@ -139,8 +163,11 @@ impl fmt::Display for Verified {
                 )?,
                 Some(_) => writeln!(f, "DAMAGED: {release}{live}")?,
             }
+            if !signed_by.is_empty() {
+                writeln!(f, "  signed by {}", text::names(signed_by))?;
+            }
         }
-        if !self.sound {
+        if self.releases.iter().any(|r| r.problem.is_some()) {
             writeln!(
                 f,
                 "`deployment rollback --reason \"…\"` makes the last sound release before the live \

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use mlops_core::evaluation::metrics::ConfusionMatrix;
 use mlops_core::evaluation::refusal::{Compared, Refusal};
-use mlops_core::ids::{DecisionOutcome, Step};
+use mlops_core::ids::{DecisionOutcome, FindingKind, Severity, Step};
 use mlops_core::model::Predictor;
 use mlops_core::run::asked::{Against, Asked, Outlook, headline};
+use mlops_core::run::attention::Finding;
 use mlops_core::stage::outcomes::{self, Reach};
 use mlops_core::stage::prometheus::Figures;
-use mlops_core::stage::{asked, diagnose};
+use mlops_core::stage::{asked, diagnose, views};
 use mlops_core::table::Table;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::{Value, json};
@@ -143,6 +144,43 @@ fn rows_that_left_the_training_rows_are_refused_and_tell_no_score() {
     assert!(asked.to_string().contains("no scores are estimated: the rows left the reference"));
     let gauges = gauges(&scene);
     assert!(!gauges.contains("estimated") && gauges.contains("mlops_asked_drift{"), "{gauges}");
+    // The history of findings has it from a run of `fullprocess` on, also without new rows with labels.
+    let told = |scene: &Scene| {
+        let of_asked = |finding: &Finding| finding.kind == FindingKind::AskedDrift;
+        decide(scene).drifts().into_iter().filter(of_asked).collect::<Vec<_>>()
+    };
+    let found = told(&scene);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].subjects, ["number_of_employees"]);
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert!(
+        found[0].text.starts_with(
+            "the rows that were asked from 2033-05-09 on: \"number_of_employees\": drifted"
+        ),
+        "{found:?}"
+    );
+    let view = views::asked::newest(&scene.ledger()).unwrap();
+    let [listed] = &view.windows[..] else { panic!("{view:?}") };
+    assert_eq!((listed.rows, listed.drifted, listed.total), (900, 1, 3));
+    assert_eq!(listed.named, ["number_of_employees"]);
+    let of = |from: &str, wanted| {
+        let place = (&listed.release, from.parse().unwrap());
+        views::asked::of(&scene.ledger(), place, wanted, 1).unwrap()
+    };
+    let shown = of("2033-05-09", "").unwrap().shown.unwrap();
+    assert_eq!(shown.columns.items[0].column, "number_of_employees", "what drifted comes first");
+    assert_eq!((shown.columns.total, shown.reference_rows, shown.compared_rows), (3, 2_000, 900));
+    assert!(
+        shown.columns.items.iter().all(|column| !column.cells.is_empty()),
+        "both distributions"
+    );
+    assert_eq!(of("2033-05-09", "YEAR").unwrap().shown.unwrap().columns.total, 1);
+    assert!(of("2033-05-10", "").is_none());
+    // A week like the training rows ends it.
+    ask(&scene, &sample_rows(900, 12), "2033-05-17", true);
+    assert!(told(&scene).is_empty());
+    let view = views::asked::newest(&scene.ledger()).unwrap();
+    assert_eq!(view.windows.iter().map(|window| window.drifted).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]

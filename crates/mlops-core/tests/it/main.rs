@@ -31,6 +31,8 @@ mod dates;
 mod decision;
 /// When data are due, and whether they are overdue.
 mod due;
+/// Work that a distributed engine does: the same data sets, whatever it does first, twice or elsewhere.
+mod engine;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
 /// People who are erased: what loses them, what is named, and that they never come back.
@@ -79,6 +81,8 @@ mod rollback;
 mod shapes;
 /// Test rows and training rows: no entity is ever on both sides.
 mod sides;
+/// Releases that are signed, and that only these go live.
+mod signatures;
 /// Scores by the values of columns, and the gate that looks at them.
 mod slices;
 /// Several places from which rows come.

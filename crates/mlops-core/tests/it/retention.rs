@@ -126,7 +126,7 @@ fn random_histories_keep_what_they_must() {
             }
             let context = scene.context().unwrap();
             if context.store().live().unwrap().is_some() {
-                assert!(verify::run(&context, &Which::Live).unwrap().sound);
+                assert!(verify::run(&context, &Which::Live, &[]).unwrap().sound);
             }
         }
         if let Some(n) = releases {
@@ -352,7 +352,10 @@ fn a_run_that_dies_at_any_step_of_a_removal_is_completed() {
         let mut scene = ready();
         scene.disk = Dead::from(at);
         let _ = scene.deploy();
-        assert!(verify::run(&scene.context().unwrap(), &Which::All).unwrap().sound, "step {at}");
+        assert!(
+            verify::run(&scene.context().unwrap(), &Which::All, &[]).unwrap().sound,
+            "step {at}"
+        );
         scene.disk = Disk::default();
         scene.deploy().unwrap();
         is_kept(&scene);

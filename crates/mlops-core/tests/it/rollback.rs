@@ -43,7 +43,7 @@ fn history(scene: &Scene) -> History {
 }
 
 pub(crate) fn verified(scene: &Scene, which: &Which) -> Verified {
-    verify::run(&scene.context().unwrap(), which).unwrap()
+    verify::run(&scene.context().unwrap(), which, &[]).unwrap()
 }
 
 /// Turns one bit of a file.

@@ -82,7 +82,7 @@ fn an_earlier_release_that_is_damaged_is_passed_over() {
 fn checks_need_something_to_check() {
     let scene = Scene::new();
     for which in [Which::Live, Which::All] {
-        let error = verify::run(&scene.context().unwrap(), &which).unwrap_err().to_string();
+        let error = verify::run(&scene.context().unwrap(), &which, &[]).unwrap_err().to_string();
         assert!(error.contains("run `deployment` first"), "{error}");
     }
     let (scene, ids) = lived(1);

@@ -6,10 +6,13 @@ use axum::response::Response;
 use maud::{Markup, html};
 use mlops_core::drift::{ColumnDrift, cells::Statistic};
 use mlops_core::ids::RunId;
+use mlops_core::ledger::Paged;
 use mlops_core::stage::drifted::{self, Drifted};
+use mlops_core::stage::views::asked::{self as views, Asked};
 use mlops_report::charts::Distributions;
 use serde::Serialize;
 
+use super::asked;
 use super::charts::chart;
 use super::parts::{Mood, badge, card, command, empty, facts, label};
 use super::performance::ledger;
@@ -24,71 +27,113 @@ use crate::problem::Problem;
 #[derive(Serialize)]
 pub(crate) struct Page {
     compared: Option<Drifted>,
+    /// What was asked of releases.
+    asked: Asked,
 }
 
 /// Answers `GET /drift`.
 pub(crate) async fn drift(call: Call) -> Result<Response, Problem> {
-    answer(call, |app, visit| {
-        let Some(ledger) = ledger(app)? else { return Ok(Page { compared: None }) };
+    let live = call.app.live.get().map(|loaded| loaded.id.clone());
+    answer(call, move |app, visit| {
+        let Some(ledger) = ledger(app)? else {
+            return Ok(Page { compared: None, asked: Asked::default() });
+        };
         let run = visit.query.get("run").map(RunId::named);
         let wanted = visit.query.get("column").unwrap_or_default();
+        if let Some(window) = asked::wanted(visit, live.clone())? {
+            let found = views::of(&ledger, (&window.0, window.1), wanted, visit.page());
+            let asked = found.map_err(trouble)?.ok_or_else(|| {
+                missing("nothing is on record of what was asked of that release from that day on")
+            })?;
+            return Ok(Page { compared: None, asked });
+        }
         let found = drifted::of(&ledger, run.as_ref(), wanted, visit.page());
-        found.map(|compared| Page { compared }).map_err(|error| match error.kind() {
+        let compared = found.map_err(|error| match error.kind() {
             mlops_core::ErrorKind::Missing(_) => missing(error.to_string()),
             _ => trouble(error),
-        })
+        })?;
+        Ok(Page { compared, asked: views::newest(&ledger).map_err(trouble)? })
     })
     .await
 }
 
 impl View for Page {
     fn title(&self) -> String {
-        "Drift by column".to_owned()
+        match &self.asked.shown {
+            Some(_) => "Drift of what is asked".to_owned(),
+            None => "Drift by column".to_owned(),
+        }
     }
 
     fn main(&self, visit: &Visit) -> Markup {
+        let asked = asked::card(visit, &self.asked);
+        if let Some(shown) = &self.asked.shown {
+            let fields = [
+                ("release", shown.window.release.to_string()),
+                ("asked", shown.window.from.to_string()),
+            ];
+            return html! {
+                (card("verdict", "Verdict", &asked::verdict(visit, shown)))
+                (columns(visit, &shown.columns, &fields))
+                (asked)
+            };
+        }
         let Some(drifted) = &self.compared else {
             let none = "No new rows were compared with the training rows yet. A run of this compares them when new \
                         files have come:";
-            return card("columns", "Columns", &empty(none, Some("fullprocess")));
+            return html! {
+                (card("columns", "Columns", &empty(none, Some("fullprocess"))))
+                (asked)
+            };
         };
-        let wanted = visit.query.get("column").unwrap_or_default();
-        let names = |column: &ColumnDrift| column.column.clone();
-        let columns = [
-            texts("Column"),
-            texts("Verdict"),
-            numbers("Chi-square"),
-            numbers("Limit"),
-            numbers("p-value"),
-            numbers("PSI"),
-            numbers("Missing before"),
-            numbers("Missing now"),
-        ];
-        let rows = drifted.columns.items.iter().enumerate().map(|(k, column)| row(k, column));
-        let list = html! {
-            form.ask method="get" action=(visit.link("/drift")) {
-                @if let Some(run) = visit.query.get("run") { input type="hidden" name="run" value=(run); }
-                div {
-                    label for="column" { "Column, or part of its name" }
-                    input #column type="search" name="column" value=(wanted);
-                }
-                button type="submit" { "Find" }
-            }
-            @if drifted.columns.items.is_empty() {
-                p.empty { "No column has this in its name." }
-            } @else {
-                (table("Columns, those that matter most first", &columns, rows))
-                (pages(visit, "columns", &drifted.columns))
-            }
-        };
+        let run = visit.query.get("run").map(|run| ("run", run.to_owned()));
+        let fields: Vec<_> = run.into_iter().collect();
         html! {
             (card("verdict", "Verdict", &verdict(visit, drifted)))
-            (card("columns", "Columns", &list))
-            @for (k, column) in drifted.columns.items.iter().enumerate() {
-                section.card id={ "c" (k) } aria-labelledby={ "c" (k) "-h" } {
-                    h2 id={ "c" (k) "-h" } { (label(&names(column))) " " (badge_of(column)) }
-                    (details(column))
-                }
+            (asked)
+            (columns(visit, &drifted.columns, &fields))
+        }
+    }
+}
+
+/// A list of columns with a form to find one, and a card for each of a page; `fields` are those of the address that
+/// stay.
+fn columns(visit: &Visit, paged: &Paged<ColumnDrift>, fields: &[(&str, String)]) -> Markup {
+    let wanted = visit.query.get("column").unwrap_or_default();
+    let names = |column: &ColumnDrift| column.column.clone();
+    let columns = [
+        texts("Column"),
+        texts("Verdict"),
+        numbers("Chi-square"),
+        numbers("Limit"),
+        numbers("p-value"),
+        numbers("PSI"),
+        numbers("Missing before"),
+        numbers("Missing now"),
+    ];
+    let rows = paged.items.iter().enumerate().map(|(k, column)| row(k, column));
+    let list = html! {
+        form.ask method="get" action=(visit.link("/drift")) {
+            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+            div {
+                label for="column" { "Column, or part of its name" }
+                input #column type="search" name="column" value=(wanted);
+            }
+            button type="submit" { "Find" }
+        }
+        @if paged.items.is_empty() {
+            p.empty { "No column has this in its name." }
+        } @else {
+            (table("Columns, those that matter most first", &columns, rows))
+            (pages(visit, "columns", paged))
+        }
+    };
+    html! {
+        (card("columns", "Columns", &list))
+        @for (k, column) in paged.items.iter().enumerate() {
+            section.card id={ "c" (k) } aria-labelledby={ "c" (k) "-h" } {
+                h2 id={ "c" (k) "-h" } { (label(&names(column))) " " (badge_of(column)) }
+                (details(column))
             }
         }
     }

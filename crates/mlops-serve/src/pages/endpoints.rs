@@ -57,6 +57,13 @@ pub(crate) static PAGES: &[Endpoint] = &[
                         &text,
                         "The run whose decision compared them; by default the newest",
                     )
+                    .asks(
+                        "asked",
+                        &json!({ "type": "string", "format": "date" }),
+                        "Instead of new rows those that a release was asked for, in the window that begins on this \
+                         day; `asked.windows` has the windows",
+                    )
+                    .asks("release", &text, "With `asked`: the release; by default the live one")
                     .asks("column", &text, "Only columns with this in their name")
                     .paged()
                     .can_miss()

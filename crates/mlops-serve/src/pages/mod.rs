@@ -16,6 +16,7 @@
 //! A page reads the ledger and the release in a thread that may block; it writes nothing, and fetches nothing from
 //! elsewhere. There is no script. Not for what is shown: the views are `mlops_core::stage::views`.
 
+mod asked;
 mod charts;
 mod decisions;
 mod drift;

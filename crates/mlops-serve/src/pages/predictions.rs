@@ -167,7 +167,7 @@ impl Shown {
         let model: &Model = if let Some(loaded) = loaded.filter(|l| l.id == line.release) {
             &loaded.model
         } else {
-            let Ok(release) = app.context.store().verify(&line.release) else {
+            let Ok(release) = app.context.sound_and_trusted(&line.release) else {
                 shown.note = Some(format!(
                     "The release {} that answered is not here any more, so that the reasons cannot be computed.",
                     line.release

@@ -10,6 +10,7 @@ use mlops_core::text;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::rows::{NAMES, OTHERS, Rows};
+use super::scan::{Key as Scanned, Scanner};
 
 /// The result of parsing a document.
 #[derive(Debug, Default)]
@@ -31,6 +32,15 @@ pub(crate) struct FileName {
 
 /// Parses `bytes` into `rows`. Errors are for the client: invalid JSON, or none of the formats.
 pub(crate) fn read(bytes: &[u8], rows: &mut Rows) -> Result<Document, String> {
+    match std::str::from_utf8(bytes).map_or(Plain::No, |text| plain(text, rows)) {
+        Plain::Read => return Ok(Document::default()),
+        Plain::No => {}
+        Plain::Broken => {
+            // For its words; the rows so far are of no use any more.
+            parse(bytes, Top { rows, names: &mut None, second: false })?;
+            return Err("the body is not JSON".to_owned());
+        }
+    }
     let mut names = None;
     let mut document = parse(bytes, Top { rows, names: &mut names, second: false })?;
     if document.data_first {
@@ -42,6 +52,49 @@ pub(crate) fn read(bytes: &[u8], rows: &mut Rows) -> Result<Document, String> {
         return Err("\"data\" needs \"columns\", the list of its columns' names".to_owned());
     }
     Ok(Document { file: document.file })
+}
+
+/// How far reading plain rows came.
+enum Plain {
+    /// To the end.
+    Read,
+    /// Nowhere: the document is something else.
+    No,
+    /// To text that is no JSON.
+    Broken,
+}
+
+/// Reads an array of rows, or one row, by the scanner; what that does not know in an array is read by the
+/// general parser, row by row.
+fn plain(text: &str, rows: &mut Rows) -> Plain {
+    let mut scanner = Scanner::new(text);
+    let mut fields = Vec::new();
+    if !scanner.eat(b'[') {
+        let read = scanner.object(&mut fields, |_| None) && scanner.is_done();
+        let other = |key: &Scanned| matches!(key, Scanned::Name(name) if special(name).is_some());
+        if !read || fields.iter().any(|(key, _)| other(key)) {
+            return Plain::No;
+        }
+        rows.row(&fields);
+        return Plain::Read;
+    }
+    let mut more = !scanner.eat(b']');
+    while more {
+        if scanner.object(&mut fields, |place| rows.expected(place)) {
+            rows.row(&fields);
+        } else {
+            let mut json = serde_json::Deserializer::from_str(scanner.rest());
+            if RowObject(rows).deserialize(&mut json).is_err() {
+                return Plain::Broken;
+            }
+            scanner.skip(json.into_iter::<IgnoredAny>().byte_offset());
+        }
+        more = scanner.eat(b',');
+        if !more && !scanner.eat(b']') {
+            return Plain::Broken;
+        }
+    }
+    if scanner.is_done() { Plain::Read } else { Plain::Broken }
 }
 
 /// Parses a JSON text with `seed`.
@@ -199,6 +252,18 @@ enum Field {
     Extra,
 }
 
+/// The meaning of a name that no column has, beside the fields of a single row.
+fn special(name: &str) -> Option<Field> {
+    match name {
+        "columns" => Some(Field::Columns),
+        "data" => Some(Field::Data),
+        "filepath" => Some(Field::File("filepath")),
+        "data_path" => Some(Field::File("data_path")),
+        "file_name" => Some(Field::File("file_name")),
+        _ => None,
+    }
+}
+
 struct Key<'r, 'a> {
     rows: &'r mut Rows<'a>,
     /// The position of the key in its object.
@@ -225,15 +290,7 @@ impl Visitor<'_> for Key<'_, '_> {
         if let Some(c) = self.rows.find(name, self.place) {
             return Ok(Field::Column(c));
         }
-        let special = match name {
-            "columns" => Some(Field::Columns),
-            "data" => Some(Field::Data),
-            "filepath" => Some(Field::File("filepath")),
-            "data_path" => Some(Field::File("data_path")),
-            "file_name" => Some(Field::File("file_name")),
-            _ => None,
-        };
-        Ok(special.filter(|_| self.top).unwrap_or_else(|| {
+        Ok(special(name).filter(|_| self.top).unwrap_or_else(|| {
             self.rows.notes.ignore(name, 1);
             Field::Extra
         }))

@@ -3,7 +3,7 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | JSON to rows | `json`; `column` if it is sent column by column |
+//! | JSON to rows | `json`, and `scan` for plain ones; `column` if it is sent column by column |
 //! | CSV to rows | `csv`, and `file` for a named file |
 //! | a row into the table, or its faults | `rows`, `faults` |
 //! | number formats | `reading` |
@@ -22,6 +22,7 @@ pub(crate) mod json;
 pub(crate) mod names;
 pub(crate) mod reading;
 pub(crate) mod rows;
+pub(crate) mod scan;
 
 use std::cell::RefCell;
 use std::sync::Arc;

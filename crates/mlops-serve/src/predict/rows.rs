@@ -10,6 +10,7 @@ use mlops_core::csv::cell_reader::{CellReader, Spelling};
 use mlops_core::table::{Table, TextColumn};
 
 use super::faults::{Fault, Faults, excerpt};
+use super::scan::{Key, Value};
 use crate::columns::Slot;
 use crate::live::Loaded;
 
@@ -114,6 +115,37 @@ impl<'a> Rows<'a> {
             self.order[place] = c;
         }
         Some(c)
+    }
+
+    /// The column that is likely field number `place` of a row, with its name as JSON has it.
+    pub(crate) fn expected(&self, place: usize) -> Option<(usize, &[u8])> {
+        let c = *self.order.get(place)?;
+        Some((c, self.loaded.columns.quoted(c).as_bytes()))
+    }
+
+    /// Adds a row with `fields`.
+    pub(crate) fn row(&mut self, fields: &[(Key<'_>, Value<'_>)]) {
+        for (place, (key, value)) in fields.iter().enumerate() {
+            let c = match *key {
+                Key::Column(c) => c,
+                Key::Name(name) => {
+                    let Some(c) = self.find(name, place) else {
+                        self.notes.ignore(name, 1);
+                        continue;
+                    };
+                    c
+                }
+            };
+            match *value {
+                Value::Null => self.null(c),
+                Value::Truth(value) => self.text(c, if value { "true" } else { "false" }),
+                Value::Natural(value) => self.integer(c, value as f64, value),
+                Value::Negative(value) => self.integer(c, value as f64, value),
+                Value::Real(value) => self.number(c, value),
+                Value::Text(text) => self.text(c, text),
+            }
+        }
+        self.end();
     }
 
     /// Notes that the current row violates the schema.

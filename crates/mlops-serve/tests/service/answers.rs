@@ -7,6 +7,7 @@ use flate2::write::GzEncoder;
 use mlops_core::evaluation::metrics::Evaluation;
 use serde_json::{Value, json};
 
+use crate::http::Answer;
 use crate::scene::{HEADER, Scene, rows};
 
 const ROW: &str = r#"{"age": 41, "balance": 12.5, "country": "de"}"#;
@@ -40,6 +41,65 @@ fn a_row_means_the_same_however_it_is_spelt() {
     assert_eq!(service.csv("/prediction", csv).ends_with(200).bits(), plain.bits());
     let none = service.post("/prediction", &json!([])).ends_with(200).json();
     assert_eq!((&none["predictions"], &none["rows"]), (&json!([]), &json!(0)));
+}
+
+#[test]
+fn rows_that_the_scanner_reads_and_those_that_it_leaves_mean_the_same() {
+    let scene = Scene::deployed(&json!({}));
+    let service = scene.serve();
+    let ask = |body: &str| {
+        service.ask("POST", "/prediction", &[("content-type", "application/json")], body.as_bytes())
+    };
+    let plain = concat!(
+        r#"[{"age": 41, "balance": 12.5, "country": "de"}, {"country":null,"balance":-0.25,"age":"39"},"#,
+        "\n",
+        r#" {"age":1,"balance":2e1,"country":"fr","colour":"red"}, {"balance":0.1,"age":-0,"country":true} ]"#,
+    );
+    // A name with an escape is left to the general parser: of all rows, of every second one, of one.
+    let escaped = |text: &str| text.replace("\"age\"", "\"\\u0061ge\"");
+    let rows: Vec<&str> = plain.trim_matches(['[', ']']).split_inclusive('}').collect();
+    let mixed = |odd: &dyn Fn(usize) -> bool| {
+        let row = |(i, row): (usize, &&str)| if odd(i) { escaped(row) } else { (*row).to_owned() };
+        format!("[{}]", rows.iter().enumerate().map(row).collect::<String>())
+    };
+    let expected = ask(plain).ends_with(200);
+    assert_eq!(expected.json()["imputed"], json!({ "country": 1 }));
+    assert_eq!(expected.json()["ignored"], json!({ "colour": 1 }));
+    for text in [mixed(&|_| true), mixed(&|i| i % 2 == 1), mixed(&|i| i == 2)] {
+        let answer = ask(&text).ends_with(200);
+        assert_eq!(answer.json(), expected.json(), "{text}");
+    }
+    for (fault, status) in [
+        (r#"{"age":"x","balance":1,"country":"de"}"#, 422),
+        (r#"{"age":1,"age":2,"balance":1,"country":"de"}"#, 422),
+        (r#"{"balance":1,"country":"de"}"#, 422),
+        (r#"{"age":[1],"balance":1,"country":"de"}"#, 422),
+        ("7", 422),
+        (r#"{"age":1,,"balance":1,"country":"de"}"#, 400),
+        (r#"{"age":01,"balance":1,"country":"de"}"#, 400),
+        (r#"{"age":NaN,"balance":1,"country":"de"}"#, 400),
+    ] {
+        let text = |rows: &str| rows.replace('\n', &format!("\n{fault},"));
+        let (one, other) = (ask(&text(plain)), ask(&text(&mixed(&|_| true))));
+        let faults = |answer: Answer| {
+            let mut faults = answer.ends_with(status).json();
+            faults.as_object_mut().unwrap().remove("request_id");
+            faults
+        };
+        let (one, other) = (faults(one), faults(other));
+        if status == 400 {
+            let words = one["detail"].as_str().unwrap();
+            assert!(words.contains(" at line 2 column"), "{one}");
+            assert!(other["detail"].as_str().unwrap().contains(" at line 2 column"), "{other}");
+        } else {
+            assert_eq!(one["errors"][0]["row"], 2, "{one}");
+            assert_eq!(one, other);
+        }
+    }
+    for broken in ["[", "[{}", "[{},]", "[{}]]", "[] x", "[,]", "{} {}", "{\"age\":1}]"] {
+        let detail = ask(broken).ends_with(400).json()["detail"].to_string();
+        assert!(detail.contains("line 1 column"), "{broken}: {detail}");
+    }
 }
 
 #[test]

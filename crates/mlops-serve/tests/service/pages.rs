@@ -166,6 +166,47 @@ fn links_follow_the_prefix_of_a_proxy() {
 }
 
 #[test]
+fn what_was_asked_stands_beside_new_rows_and_has_a_page_of_its_own() {
+    let log = json!({ "prediction_log_path": "log", "prediction_log_features": true });
+    let scene = Scene::deployed(&json!({ "service": log }));
+    let service = scene.serve();
+    let none = browse(&service, "/drift", &[]).ends_with(200);
+    assert!(
+        none.text()
+            .contains("Nothing is on record of the rows that the live release was asked for")
+    );
+    let rows: Vec<Value> =
+        (0..400).map(|i| json!({ "age": 90 + i % 5, "balance": i, "country": "de" })).collect();
+    service.post("/prediction", &Value::from(rows)).ends_with(200);
+    drop(service);
+    scene.diagnose(None, None);
+    let service = scene.serve();
+    let all = service.get("/drift").ends_with(200).json();
+    let window = &all["asked"]["windows"][0];
+    assert_eq!(
+        (&window["rows"], &window["total"], &all["asked"]["shown"]),
+        (&json!(400), &json!(3), &Value::Null)
+    );
+    assert!(window["named"].as_array().unwrap().contains(&json!("age")), "{window}");
+    let day = window["from"].as_str().unwrap();
+    let release = window["release"].as_str().unwrap();
+    let address = format!("/drift?asked={day}&release={release}");
+    assert!(browse(&service, "/drift", &[]).text().contains(&address.replace('&', "&amp;")));
+    for address in [address.clone(), format!("/drift?asked={day}")] {
+        let shown = &service.get(&address).ends_with(200).json()["asked"]["shown"];
+        assert_eq!((&shown["release"], &shown["compared_rows"]), (&json!(release), &json!(400)));
+        assert_eq!(shown["columns"]["items"][0]["drifted"], true);
+    }
+    let page = browse(&service, &format!("{address}&column=AGE"), &[]).ends_with(200);
+    let text = page.text();
+    assert!(text.contains("Drift of what is asked") && text.contains("<svg"), "{text}");
+    assert!(text.contains("name=\"asked\" value=\"") && !text.contains("id=\"c1\""), "{text}");
+    service.get("/drift?asked=2001-01-01").ends_with(404);
+    service.get("/drift?asked=yesterday").ends_with(400);
+    service.get(&format!("/drift?asked={day}&release=r-9-0123456789ab")).ends_with(404);
+}
+
+#[test]
 fn pages_of_a_workspace_without_records_say_so() {
     let scene = Scene::empty(&json!({}));
     let service = scene.serve();

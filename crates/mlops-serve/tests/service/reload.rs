@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mlops_core::ids::ReleaseId;
+use mlops_core::stage::sign;
 use serde_json::json;
 
 use crate::http::Connection;
@@ -148,4 +149,38 @@ fn without_a_release_it_waits_for_one() {
     let release = scene.release();
     wait(&service, &release);
     service.csv("/prediction", &rows(1, 1, false)).ends_with(200);
+}
+
+#[test]
+fn a_release_that_nobody_trusted_signed_leaves_the_old_one_in_service_until_it_is_signed() {
+    let (scene, [first, second]) = two();
+    let key = scene.path("key");
+    sign::keygen(&scene.context(), Some(&key)).unwrap();
+    let config = scene.context().config.file.clone();
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replacen('{', "{\"signing\": {\"trusted\": [\"key.pub\"]},", 1))
+        .unwrap();
+    let context = scene.context();
+    sign::run(&context, Some(&second), Some(&key)).unwrap();
+    let service = scene.serve();
+    assert_eq!(service.get("/readyz").ends_with(200).json()["status"], "ready");
+    // Whoever can write here can move the pointer.
+    context.store().promote(&first).unwrap();
+    let begun = Instant::now();
+    let degraded = loop {
+        let answer = service.get("/readyz").ends_with(200).json();
+        if answer["status"] != "ready" {
+            break answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    };
+    assert_eq!(degraded["model_version"], json!(second));
+    assert_eq!(degraded["trouble"]["release"], json!(first));
+    let reason = degraded["trouble"]["reason"].as_str().unwrap();
+    assert!(reason.contains("not signed by a trusted key"), "{degraded}");
+    let answer = service.csv("/prediction", &rows(2, 1, false)).ends_with(200);
+    assert_eq!(answer.json()["model_version"], json!(second));
+    sign::run(&context, Some(&first), Some(&key)).unwrap();
+    wait(&service, &first);
+    assert_eq!(service.get("/readyz").ends_with(200).json()["status"], "ready");
 }

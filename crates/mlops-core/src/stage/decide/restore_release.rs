@@ -14,7 +14,6 @@ use super::DecisionRun;
 impl DecisionRun<'_> {
     /// Makes the last live release live again that is sound and was not rolled back.
     pub(super) fn restore(&mut self) -> Result<Option<Release>> {
-        let store = self.context.store();
         let mut tried = Vec::new();
         for deployment in self.workspace.ledger.deployments()?.into_iter().rev() {
             if tried.contains(&deployment.release) {
@@ -26,7 +25,7 @@ impl DecisionRun<'_> {
             if ledger.was_rolled_back(&id)?.is_some() {
                 continue;
             }
-            let Ok(release) = store.verify(&id) else { continue };
+            let Ok(release) = self.context.sound_and_trusted(&id) else { continue };
             let pointer = self.context.config.deployment.display();
             let what = if self.options.dry_run { "would be" } else { "was" };
             let words = format!(

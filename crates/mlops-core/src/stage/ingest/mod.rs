@@ -16,6 +16,7 @@ mod record_changes;
 pub(super) mod repeats;
 pub mod replay;
 pub mod report;
+mod there;
 pub(crate) mod waiting;
 
 use crate::csv::formats;
@@ -86,6 +87,7 @@ fn ingest(
     options: Options,
 ) -> Result<Ingested> {
     let config = &context.config;
+    super::elsewhere::refuse_alone(context, "ingestion")?;
     let mut listing = discover::input(config, folder)?;
     let last = workspace.ledger.latest_dataset()?;
     if last.is_none() {
@@ -194,13 +196,20 @@ fn take(
     ingest.compare_rows(typical_rows(context, workspace)?);
     let mut parts = Vec::new();
     let mut superseded = Vec::new();
+    if let Some(engine) = &context.engine {
+        there::begin(context, engine, &mut ingest, (&schema, previous), (waiting, &changes))?;
+    }
     if let Some(previous) = previous {
-        ingest.carry_over(Earlier {
+        let earlier = Earlier {
             path: &previous.location,
             sha256: previous.sha256,
             content: previous.content,
             stamp: previous.stamp,
-        })?;
+        };
+        match context.engine {
+            Some(_) => ingest.carry_over_unread(earlier, previous.rows)?,
+            None => ingest.carry_over(earlier)?,
+        }
         for digest in contents {
             ingest.know(*digest);
         }

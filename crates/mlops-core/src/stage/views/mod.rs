@@ -3,6 +3,7 @@
 //! A view opens the ledger read-only, reads at most a page of records, and changes nothing; nor does it ask a place
 //! elsewhere. Where there is no ledger yet, a view is empty. Not for HTML: see the service.
 
+pub mod asked;
 pub mod decisions;
 pub mod findings;
 pub mod ingestions;

@@ -162,7 +162,7 @@ pub(super) fn command_for(kind: FindingKind) -> Option<&'static str> {
         K::StaleRows => "ingestion --rebuild",
         K::BrokenContract => "ingestion contract export",
         K::SourceOverdue | K::DataOverdue => "ingestion sources",
-        K::DataDrift | K::ModelDrift | K::DriftWithoutBetterModel | K::OneClass => {
+        K::DataDrift | K::AskedDrift | K::ModelDrift | K::DriftWithoutBetterModel | K::OneClass => {
             "fullprocess --explain"
         }
         K::BelowConstant => "deployment rollback",

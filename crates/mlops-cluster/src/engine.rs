@@ -1,0 +1,242 @@
+//! The engine that core is given: tasks become rows of a table, and Ballista runs a query over it.
+//!
+//! Ballista decides which executor gets which part of the table, moves hashes between executors, and repeats what
+//! was lost. Not for what tasks do: see `mlops_core::stage::elsewhere`.
+
+use std::collections::BTreeMap;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ballista::prelude::SessionContextExt;
+use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use mlops_core::config::{Ballista, Config, Engine as Configured};
+use mlops_core::platform::disk::Disk;
+use mlops_core::platform::engine::{Engine, Position};
+use mlops_core::platform::temporary::TemporaryFolder;
+use mlops_core::{Error, Result};
+use tokio::runtime::Runtime;
+
+use crate::functions::{self, CARRY_OUT};
+use crate::session;
+
+/// How long a scheduler may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A cluster of Ballista.
+struct Cluster {
+    settings: Ballista,
+    /// The folder in which tables of tasks are, which all machines see.
+    folder: PathBuf,
+    runtime: Runtime,
+}
+
+/// The cluster that `config` names.
+///
+/// # Errors
+/// If its scheduler does not answer.
+pub(crate) fn connect(config: &Config) -> Result<Option<Arc<dyn Engine>>> {
+    let Configured::Ballista(settings) = &config.engine else { return Ok(None) };
+    reach(&settings.scheduler)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|e| Error::io("start threads for", Path::new("tokio"), e))?;
+    let folder = config.output_folder.clone();
+    Ok(Some(Arc::new(Cluster { settings: settings.clone(), folder, runtime })))
+}
+
+/// Checks that somebody listens at the scheduler's address.
+fn reach(scheduler: &str) -> Result<()> {
+    let failed = |e: std::io::Error| {
+        Error::remote(format!(
+            "the scheduler at {scheduler} cannot be reached ({e}): start it with `mlops-cluster scheduler`, or \
+             correct \"engine.scheduler\""
+        ))
+    };
+    let mut last = std::io::Error::other("the name has no address");
+    for address in scheduler.to_socket_addrs().map_err(failed)? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(e) => last = e,
+        }
+    }
+    Err(failed(last))
+}
+
+/// A table of tasks in files, one for each partition; the files go with it.
+struct Table {
+    folder: TemporaryFolder,
+    partitions: usize,
+    tasks: usize,
+}
+
+impl Cluster {
+    /// Writes a table of tasks, each with the number of its stretch.
+    fn table(&self, tasks: &[(u64, String)]) -> Result<Table> {
+        let partitions = tasks.len().min(self.settings.partitions).max(1);
+        let disk = Disk::default();
+        disk.create_folder(&self.folder)?;
+        let folder = disk.temporary_folder(&self.folder)?;
+        let column = |name: &str, of| Field::new(name, of, false);
+        let schema = Arc::new(Schema::new(vec![
+            column("id", DataType::Int64),
+            column("stretch", DataType::Int64),
+            column("task", DataType::Utf8),
+        ]));
+        let numbered = || (0_i64..).zip(tasks);
+        for partition in 0..partitions {
+            // Neighbours go to different files: a long task is then less often behind another long one.
+            let these: Vec<_> = numbered().skip(partition).step_by(partitions).collect();
+            let stretch = |(_, (stretch, _)): &(i64, &(u64, String))| i64::try_from(*stretch);
+            let stretches: std::result::Result<Vec<i64>, _> = these.iter().map(stretch).collect();
+            let stretches = stretches.map_err(|e| Error::backend("ballista", e))?;
+            let ids = these.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+            let texts = these.iter().map(|(_, (_, task))| task.as_str()).collect::<Vec<_>>();
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(Int64Array::from(ids)),
+                Arc::new(Int64Array::from(stretches)),
+                Arc::new(StringArray::from(texts)),
+            ];
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
+            let batch = batch.map_err(|e| Error::backend("arrow", e))?;
+            let written = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), None);
+            let bytes = written.and_then(|mut writer| {
+                writer.write(&batch)?;
+                writer.into_inner()
+            });
+            let bytes = bytes.map_err(|e| Error::backend("parquet", e))?;
+            let path = folder.path().join(format!("tasks-{partition:05}.parquet"));
+            let mut file = disk.new_file(&path)?;
+            file.write_all(&bytes)?;
+            file.publish_unsynced()?;
+        }
+        Ok(Table { folder, partitions, tasks: tasks.len() })
+    }
+
+    /// The answers to `sql`, whose columns are the number of a task and its answer, in order.
+    fn answers(&self, table: &Table, hashes: &[PathBuf], sql: &str) -> Result<Vec<String>> {
+        let deadline = self.settings.deadline;
+        let query = async {
+            let config = session::config(table.partitions.max(self.settings.partitions))?;
+            let state = session::state(config)?;
+            let url = format!("df://{}", self.settings.scheduler);
+            let context = SessionContext::remote_with_state(&url, state).await?;
+            // Ballista has put its own functions in the place of those of the state.
+            functions::all().into_iter().for_each(|f| context.register_udf(ScalarUDF::clone(&f)));
+            let all = ParquetReadOptions::default();
+            let folder = std::path::absolute(table.folder.path())?;
+            context.register_parquet("tasks", folder.display().to_string(), all).await?;
+            if !hashes.is_empty() {
+                let paths: Vec<String> = hashes.iter().map(|p| p.display().to_string()).collect();
+                let options = ParquetReadOptions::default().file_extension(".hashes");
+                let found = context.read_parquet(paths, options).await?;
+                context.register_table("hashes", found.into_view())?;
+            }
+            context.sql(sql).await?.collect().await
+        };
+        let outcome = self.runtime.block_on(async { tokio::time::timeout(deadline, query).await });
+        let scheduler = &self.settings.scheduler;
+        let batches = match outcome {
+            Ok(Ok(batches)) => batches,
+            Ok(Err(e)) => {
+                reach(scheduler)?;
+                return Err(Error::remote(format!(
+                    "the cluster of {scheduler} gave up: {e}. Nothing was changed; run this again once it is well"
+                )));
+            }
+            Err(_) => {
+                reach(scheduler)?;
+                return Err(Error::remote(format!(
+                    "the cluster of {scheduler} took longer than {} s (\"engine.deadline_seconds\"): look whether \
+                     its executors are well. Nothing was changed",
+                    deadline.as_secs()
+                )));
+            }
+        };
+        in_order(&batches, table.tasks)
+    }
+}
+
+/// The answers in the order of their tasks, each exactly once.
+fn in_order(batches: &[RecordBatch], tasks: usize) -> Result<Vec<String>> {
+    let arrow = |e| Error::backend("arrow", e);
+    let mut answers = BTreeMap::new();
+    let mut rows = 0;
+    for batch in batches {
+        let ids = cast(batch.column(0), &DataType::Int64).map_err(arrow)?;
+        let texts = cast(batch.column(1), &DataType::Utf8).map_err(arrow)?;
+        let (ids, texts) = (ids.as_primitive::<Int64Type>(), texts.as_string::<i32>());
+        for row in 0..batch.num_rows() {
+            answers.insert(ids.value(row), texts.value(row).to_owned());
+        }
+        rows += batch.num_rows();
+    }
+    let expected = (0_i64..).take(tasks);
+    if rows != tasks || !answers.keys().copied().eq(expected) {
+        return Err(Error::remote(format!(
+            "the cluster answered {rows} times where {tasks} answers were due: its answer is worth nothing, and \
+             nothing was changed. Run this again"
+        )));
+    }
+    Ok(answers.into_values().collect())
+}
+
+impl Engine for Cluster {
+    fn run(&self, tasks: Vec<String>) -> Result<Vec<String>> {
+        let tasks: Vec<(u64, String)> = tasks.into_iter().map(|task| (0, task)).collect();
+        let table = self.table(&tasks)?;
+        self.answers(
+            &table,
+            &[],
+            &format!("SELECT id, {CARRY_OUT}(task, NULL) AS answer FROM tasks"),
+        )
+    }
+
+    fn sift(&self, hashes: &[PathBuf], tasks: Vec<(u64, String)>) -> Result<Vec<String>> {
+        let table = self.table(&tasks)?;
+        self.answers(&table, hashes, &sifting())
+    }
+
+    fn range_bytes(&self) -> u64 {
+        self.settings.range_bytes
+    }
+
+    fn partitions(&self) -> usize {
+        self.settings.partitions
+    }
+}
+
+/// The query that finds duplicates and has the others written.
+///
+/// Only hashes and positions are grouped and joined, 24 bytes a row, and only those hashes that come more than once
+/// are joined. `DISTINCT ON` and `ROW_NUMBER` would hold all rows of a group. Tasks without duplicates come from
+/// the first part of the union; an outer join would do as well, but inner joins are what Ballista is used for most.
+fn sifting() -> String {
+    let (stretch, file) = Position::SHIFTS;
+    let (stretch, file) = (1_i64 << stretch, 1_i64 << file);
+    format!(
+        "SELECT id, {CARRY_OUT}(task, positions) AS answer FROM (
+           SELECT max(id) AS id, max(task) AS task, array_agg(position) AS positions FROM (
+             SELECT stretch, id, task, CAST(NULL AS BIGINT) AS position FROM tasks
+             UNION ALL
+             SELECT a.position / {stretch} AS stretch,
+                    CAST(NULL AS BIGINT) AS id,
+                    CAST(NULL AS VARCHAR) AS task,
+                    CASE WHEN a.position / {file} = f.first / {file}
+                         THEN -1 - a.position ELSE a.position END AS position
+             FROM hashes a JOIN (
+               SELECT high, low, min(position) AS first
+               FROM hashes GROUP BY high, low HAVING count(*) > 1
+             ) f ON a.high = f.high AND a.low = f.low
+             WHERE a.position <> f.first
+           ) GROUP BY stretch
+         )"
+    )
+}

@@ -1,0 +1,97 @@
+//! The function that executors call for each task, which carries it out by the code of core.
+//!
+//! Not for tasks: see `mlops_core::stage::elsewhere`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use mlops_core::platform::engine::Position;
+use mlops_core::stage::elsewhere::{self, Duplicate};
+
+use crate::hashes;
+
+/// The name of the function: `mlops_carry_out(task, duplicates)`.
+pub(crate) const CARRY_OUT: &str = "mlops_carry_out";
+
+/// All functions of ours.
+pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
+    let signature = Signature::any(2, Volatility::Volatile);
+    vec![Arc::new(ScalarUDF::new_from_impl(CarryOut { signature }))]
+}
+
+/// Carries out tasks. It writes files, so that no planner may call it in advance or twice at its leisure; a
+/// task that is carried out twice does the same thing.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct CarryOut {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for CarryOut {
+    fn name(&self) -> &str {
+        CARRY_OUT
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let columns = ColumnarValue::values_to_arrays(&args.args)?;
+        let tasks = cast(&columns[0], &DataType::Utf8)?;
+        let tasks = tasks.as_string::<i32>();
+        let duplicates = &columns[1];
+        let mut answers = Vec::with_capacity(tasks.len());
+        for row in 0..tasks.len() {
+            if tasks.is_null(row) {
+                return Err(DataFusionError::Execution("a row has no task".to_owned()));
+            }
+            let duplicates = duplicates_at(duplicates, row)?;
+            let answer = elsewhere::carry_out(tasks.value(row), &duplicates, &hashes::open);
+            answers.push(answer.map_err(in_full)?);
+        }
+        Ok(ColumnarValue::Array(Arc::new(StringArray::from(answers))))
+    }
+}
+
+/// The duplicates in a row: positions, those whose first is in the same file as -1 less the position.
+fn duplicates_at(lists: &dyn Array, row: usize) -> Result<Vec<Duplicate>> {
+    if lists.data_type() == &DataType::Null || lists.is_null(row) {
+        return Ok(Vec::new());
+    }
+    let Some(lists) = lists.as_list_opt::<i32>() else {
+        let found = lists.data_type();
+        return Err(DataFusionError::Execution(format!("duplicates are a list, not {found}")));
+    };
+    let list = lists.value(row);
+    let Some(numbers) = list.as_primitive_opt::<Int64Type>() else {
+        let found = list.data_type();
+        return Err(DataFusionError::Execution(format!("positions are integers, not {found}")));
+    };
+    let duplicate = |number: i64| {
+        let within = number < 0;
+        let number = if within { -(number + 1) } else { number };
+        Duplicate { position: Position::from_number(number.unsigned_abs()), within }
+    };
+    Ok(numbers.iter().flatten().map(duplicate).collect())
+}
+
+/// An error with its causes, since only text gets back to the driver.
+fn in_full(error: mlops_core::Error) -> DataFusionError {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        words = format!("{words}: {inner}");
+        cause = inner.source();
+    }
+    DataFusionError::Execution(words)
+}

@@ -1,0 +1,320 @@
+//! Real clusters of processes on this machine: the same data set as on one machine, whatever the number of executors
+//! and partitions, and when processes are killed.
+//!
+//! Not for what tasks do: core's tests have that, with thousands of random files.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use mlops_core::platform::clock::SystemClock;
+use mlops_core::platform::disk::Disk;
+use mlops_core::stage::ingest;
+use mlops_core::{Config, Context};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mlops-cluster");
+const HEADER: &str =
+    "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n";
+
+/// Ports that nobody has, below those that are given to anybody.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap() * 2;
+    loop {
+        let port = start + NEXT.fetch_add(2, Ordering::Relaxed);
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if free(port) && free(port + 1) {
+            return port;
+        }
+    }
+}
+
+/// A scheduler and executors, which end with the test.
+struct Cluster {
+    folder: tempfile::TempDir,
+    scheduler: Child,
+    executors: Vec<Child>,
+    port: u16,
+}
+
+impl Cluster {
+    fn of(executors: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = port();
+        let scheduler = start(folder.path(), "scheduler", &["--port", &port.to_string()]);
+        let mut cluster = Self { folder, scheduler, executors: Vec::new(), port };
+        cluster.await_port(port);
+        (0..executors).for_each(|_| cluster.add_executor());
+        cluster
+    }
+
+    fn add_executor(&mut self) {
+        let (own, scheduler) = (port(), format!("127.0.0.1:{}", self.port));
+        let name = format!("executor{}", self.executors.len());
+        let work = self.folder.path().join(&name);
+        fs::create_dir(&work).unwrap();
+        let own_port = own.to_string();
+        let arguments = ["--port", &own_port, "--scheduler", &scheduler, "--cores", "1"];
+        let folder = ["--folder", work.to_str().unwrap()];
+        let arguments = [&arguments[..], &folder[..]].concat();
+        self.executors.push(start_as(self.folder.path(), "executor", &name, &arguments));
+        self.await_port(own);
+    }
+
+    fn await_port(&self, port: u16) {
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nobody listens: {}", self.logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What the services said.
+    fn logs(&self) -> String {
+        let entries = fs::read_dir(self.folder.path()).unwrap().flatten();
+        let logs = entries.filter(|e| e.path().extension().is_some_and(|e| e == "log"));
+        logs.map(|log| fs::read_to_string(log.path()).unwrap()).collect()
+    }
+
+    /// The section of a configuration that names it.
+    fn engine(&self, partitions: usize, range_mib: f64) -> String {
+        format!(
+            r#","engine": {{"kind": "ballista", "scheduler": "127.0.0.1:{}", "partitions": {partitions},
+               "range_mib": {range_mib}, "deadline_seconds": 120}}"#,
+            self.port
+        )
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for process in self.executors.iter_mut().chain([&mut self.scheduler]) {
+            // It may have ended.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn start(folder: &Path, verb: &str, arguments: &[&str]) -> Child {
+    start_as(folder, verb, verb, arguments)
+}
+
+fn start_as(folder: &Path, verb: &str, name: &str, arguments: &[&str]) -> Child {
+    let log = fs::File::create(folder.join(format!("{name}.log"))).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(verb).args(arguments).stdin(Stdio::null());
+    command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+}
+
+/// A workspace in a folder of its own.
+struct Workspace(tempfile::TempDir);
+
+impl Workspace {
+    fn with(files: &[(String, String)], engine: &str) -> Self {
+        let workspace = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(workspace.path("in")).unwrap();
+        for (name, text) in files {
+            fs::write(workspace.path("in").join(name), text).unwrap();
+        }
+        workspace.configure(engine);
+        workspace
+    }
+
+    fn configure(&self, engine: &str) {
+        let config = format!(
+            r#"{{"input_folder_path": "in", "output_folder_path": "out", "test_data_path": "test",
+               "output_model_path": "model", "prod_deployment_path": "live",
+               "ingestion": {{"max_rejected_share": 0.5}}{engine}}}"#
+        );
+        fs::write(self.path("config.json"), config).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Ingests in this process, as `ingestion` does.
+    fn ingest_alone(&self) {
+        let config = Config::load(&self.path("config.json")).unwrap();
+        let clock = Arc::new(SystemClock::default());
+        let context = Context::new(config, clock, Disk::default(), "test");
+        let mut workspace = context.open("test").unwrap();
+        let options = ingest::Options::default();
+        ingest::run(&context, &mut workspace, context.config.input(), options).unwrap();
+    }
+
+    fn start(&self) -> Child {
+        let mut command = Command::new(PROGRAM);
+        command.arg("ingestion").arg("--config").arg(self.path("config.json"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    fn ingest(&self) -> Output {
+        self.start().wait_with_output().unwrap()
+    }
+
+    /// Data sets, quarantines and lists of files, by name.
+    fn outputs(&self) -> Vec<(String, Vec<u8>)> {
+        let entries = fs::read_dir(self.path("out")).unwrap().flatten();
+        let names = entries.map(|e| e.file_name().into_string().unwrap());
+        let wanted = ["finaldata", "quarantine", "ingestedfiles"];
+        let mut names: Vec<String> =
+            names.filter(|name| wanted.iter().any(|start| name.starts_with(start))).collect();
+        names.retain(|name| !name.ends_with(".index"));
+        names.sort();
+        let read = |name: String| {
+            let bytes = fs::read(self.path("out").join(&name)).unwrap();
+            (name, bytes)
+        };
+        names.into_iter().map(read).collect()
+    }
+}
+
+/// Files with equal rows within and across them, quotes, line ends in quotes, and bad rows.
+fn files(count: usize, rows: usize, seed: u64) -> Vec<(String, String)> {
+    let mut state = seed;
+    let mut below = |n: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % n
+    };
+    let mut files = Vec::new();
+    for file in 0..count {
+        let mut text = HEADER.to_owned();
+        for _ in 0..rows {
+            let id = below(rows as u64 * 2);
+            let name = match below(20) {
+                0 => format!("\"of\n{id}\""),
+                1 => format!(" c{id} "),
+                2 => format!("\"c, \"\"{id}\"\"\""),
+                _ => format!("c{id}"),
+            };
+            let cell = if below(40) == 0 { "x".to_owned() } else { (id % 97).to_string() };
+            text += &format!("{name},{cell},{},{},{}\n", id % 1_013, id % 31, id % 2);
+        }
+        files.push((format!("{file}.csv"), text));
+    }
+    files
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn one_two_and_three_executors_make_the_data_set_of_one_machine() {
+    let files = files(5, 400, 7);
+    let alone = Workspace::with(&files, "");
+    alone.ingest_alone();
+    let expected = alone.outputs();
+    assert!(expected.iter().any(|(name, _)| name == "quarantine5.csv"), "there are bad rows");
+    let mut cluster = Cluster::of(0);
+    for (executors, partitions, range_mib) in [(1, 1, 1024.0), (2, 7, 0.002), (3, 64, 0.001)] {
+        while cluster.executors.len() < executors {
+            cluster.add_executor();
+        }
+        let spread = Workspace::with(&files, &cluster.engine(partitions, range_mib));
+        let output = spread.ingest();
+        assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+        assert!(spread.outputs() == expected, "{executors} executors: other bytes");
+        // More files on top of the data set, and nothing to do after that.
+        for workspace in [&alone, &spread] {
+            fs::write(workspace.path("in/later.csv"), &self::files(1, 300, 8)[0].1).unwrap();
+        }
+        if executors == 1 {
+            alone.ingest_alone();
+        }
+        let output = spread.ingest();
+        assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+        assert!(spread.outputs() == alone.outputs(), "{executors} executors: other bytes");
+        let output = spread.ingest();
+        assert!(said(&output).contains("Nothing"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn an_executor_that_is_killed_at_work_changes_nothing() {
+    let files = files(6, 1_500, 3);
+    let alone = Workspace::with(&files, "");
+    alone.ingest_alone();
+    for after in [400, 1_500, 3_000] {
+        let mut cluster = Cluster::of(3);
+        let spread = Workspace::with(&files, &cluster.engine(24, 0.004));
+        let mut driver = spread.start();
+        std::thread::sleep(Duration::from_millis(after));
+        let at_work = driver.try_wait().unwrap().is_none();
+        cluster.executors[1].kill().unwrap();
+        let output = driver.wait_with_output().unwrap();
+        assert!(at_work || after > 400, "the work was done before anybody was killed");
+        assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+        assert!(spread.outputs() == alone.outputs(), "killed after {after} ms: other bytes");
+    }
+}
+
+#[test]
+fn a_scheduler_that_is_lost_is_an_error_in_bounded_time_and_the_next_run_goes_on() {
+    let files = files(6, 1_500, 4);
+    let mut cluster = Cluster::of(1);
+    let spread = Workspace::with(&files, &cluster.engine(24, 0.004));
+    let driver = spread.start();
+    std::thread::sleep(Duration::from_millis(700));
+    cluster.scheduler.kill().unwrap();
+    cluster.scheduler.wait().unwrap();
+    let begun = Instant::now();
+    let output = driver.wait_with_output().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("scheduler"), "{}", said(&output));
+    assert!(!spread.path("out/finaldata6.csv").exists());
+
+    // Nobody at all: at once.
+    let begun = Instant::now();
+    let output = spread.ingest();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("cannot be reached"), "{}", said(&output));
+
+    let cluster = Cluster::of(1);
+    spread.configure(&cluster.engine(4, 0.05));
+    let output = spread.ingest();
+    assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+    let alone = Workspace::with(&files, "");
+    alone.ingest_alone();
+    assert!(spread.outputs() == alone.outputs(), "other bytes");
+}
+
+#[test]
+fn without_executors_the_work_ends_with_an_error_in_bounded_time() {
+    let cluster = Cluster::of(0);
+    let spread = Workspace::with(&files(1, 50, 1), &cluster.engine(2, 1.0));
+    let text = fs::read_to_string(spread.path("config.json")).unwrap();
+    let text = text.replace("\"deadline_seconds\": 120", "\"deadline_seconds\": 25");
+    fs::write(spread.path("config.json"), text).unwrap();
+    let begun = Instant::now();
+    let output = spread.ingest();
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("error: "), "{}", said(&output));
+    assert!(!spread.path("out/finaldata1.csv").exists());
+}
+
+#[test]
+fn addresses_that_others_can_reach_and_configurations_without_a_cluster_are_refused() {
+    for verb in ["scheduler", "executor"] {
+        let output = Command::new(PROGRAM).args([verb, "--bind", "0.0.0.0"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains("--any-address"), "{}", said(&output));
+    }
+    let local = Workspace::with(&files(1, 5, 1), "");
+    let output = local.ingest();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("\"engine.kind\" is \"local\""), "{}", said(&output));
+}

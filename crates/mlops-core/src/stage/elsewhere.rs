@@ -1,0 +1,50 @@
+//! The tasks of a distributed engine: one door through which whoever runs them carries them out.
+//!
+//! Not for what they do: see [`crate::dataset::elsewhere`]; not for scheduling: see [`crate::platform::engine`].
+
+use crate::config::Engine;
+use crate::dataset::elsewhere as rows;
+pub use crate::dataset::elsewhere::Duplicate;
+use crate::platform::engine::OpenHashes;
+use crate::run::context::Context;
+use crate::{Error, Result};
+
+/// Carries out a task; `duplicates` are those of its rows that equal an earlier one, if it was given to
+/// [`Engine::sift`](crate::platform::engine::Engine::sift).
+///
+/// # Errors
+/// If it may succeed another time or on another machine.
+pub fn carry_out(task: &str, duplicates: &[Duplicate], open: OpenHashes<'_>) -> Result<String> {
+    match task.strip_prefix(rows::PREFIX) {
+        Some(task) => rows::carry_out(task, duplicates, open),
+        None => Err(Error::backend(
+            "ballista",
+            "this executor does not know such a task: run the same version of mlops-cluster on all machines",
+        )),
+    }
+}
+
+/// Refuses to do on one machine what the configuration gives to a cluster.
+pub(super) fn refuse_alone(context: &Context, verb: &str) -> Result<()> {
+    if context.config.engine == Engine::Local || context.engine.is_some() {
+        return Ok(());
+    }
+    let problem = format!(
+        "\"engine.kind\" is \"ballista\", and this program works on one machine only: run `mlops-cluster {verb}` \
+         instead (docs/growing.md says how to build it), or remove \"engine\""
+    );
+    Err(Error::config(context.config.file.display().to_string(), vec![problem]))
+}
+
+/// Refuses to go on without a cluster in a program that is there for one.
+///
+/// # Errors
+/// `Config` if the configuration names none.
+pub fn check(context: &Context) -> Result<()> {
+    if context.engine.is_some() {
+        return Ok(());
+    }
+    let problem = "\"engine.kind\" is \"local\": set it to \"ballista\" and name the scheduler as \
+                   \"engine.scheduler\", or run the program without a cluster";
+    Err(Error::config(context.config.file.display().to_string(), vec![problem.to_owned()]))
+}
