@@ -7,13 +7,17 @@ BUILD = cargo build --release --bin
 RUN = cargo run --release --quiet --bin
 
 .DEFAULT_GOAL := help
-.PHONY: help build first-run ingestion training scoring deployment diagnostics reporting fullprocess app apicalls \
+.PHONY: help needs build first-run ingestion training scoring deployment diagnostics reporting fullprocess app apicalls \
         cron cron-install cron-uninstall install uninstall dist cluster-up cluster-first-run cluster-down test soak bench lint fmt doc clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-first-run: ## From a folder of CSV files to a live model with its reports
+# What a build lacks on this machine is said before cargo or a linker fails over it.
+needs:
+	@"$(dir $(firstword $(MAKEFILE_LIST)))packaging/needs.sh"
+
+first-run: needs ## From a folder of CSV files to a live model with its reports
 	@$(BUILD) first_run
 	@$(RUN) first_run -- --config "$(CONFIG)" $(ARGS)
 
@@ -26,7 +30,7 @@ reporting: ## Pictures, report.html and report.pdf
 fullprocess: ## What cron runs: decide, and act on it
 app: ## Serve predictions on http://127.0.0.1:8000 until Ctrl-C
 apicalls: ## Every endpoint of a running app, its answers in apireturns.txt
-ingestion training scoring deployment diagnostics reporting fullprocess app apicalls:
+ingestion training scoring deployment diagnostics reporting fullprocess app apicalls: needs
 	@$(BUILD) $@
 	@$(RUN) $@ -- --config "$(CONFIG)" $(ARGS)
 
@@ -39,17 +43,17 @@ cron-install: ## Add it to the crontab; other entries are not touched
 cron-uninstall: ## Remove it from the crontab
 	@packaging/cron.sh uninstall "$(CONFIG)"
 
-build: ## All binaries, into target/release
+build: needs ## All binaries, into target/release
 	cargo build --release --workspace
 
-install: ## One executable, mlops, into PREFIX=/usr/local, with units of systemd
+install: needs ## One executable, mlops, into PREFIX=/usr/local, with units of systemd
 	@$(BUILD) mlops
 	@packaging/install.sh install "$(PREFIX)"
 
 uninstall: ## Remove what install put there; data stay
 	@packaging/install.sh uninstall "$(PREFIX)"
 
-dist: ## An archive for machines without Rust, in target/dist
+dist: needs ## An archive for machines without Rust, in target/dist
 	@packaging/dist.sh
 
 cluster-up: ## A scheduler and two executors on this machine (docs/growing.md)
@@ -61,7 +65,7 @@ cluster-first-run: ## The shipped files become a data set on them
 cluster-down: ## Stop them
 	@packaging/cluster.sh down
 
-test: ## All tests, with reduced counts; the last line has the totals
+test: needs ## All tests, with reduced counts; the last line has the totals
 	@.ci/test --workspace
 
 soak: ## The same tests with full counts, and the ignored ones (minutes)

@@ -104,8 +104,10 @@ fn writes() -> Value {
         "Labels": { "anyOf": [reference("LabelList"), reference("Label")] },
         "LabelBatch": object(&["batch", "rows", "known"], json!({
             "batch": { "type": "string", "description": "What identifies the batch" },
-            "rows": count(),
-            "known": { "type": "boolean", "description": "The same batch was sent before" } })),
+            "rows": { "type": "integer", "minimum": 0,
+                "description": "The labels that were kept. Which of them are unknown, doubled or changed is \
+                                not known before they are joined, and then counted by `diagnostics outcomes`" },
+            "known": { "type": "boolean", "description": "The same batch was sent before, and was kept then" } })),
         "Ruling": { "type": "object", "required": ["decision", "reason"],
             "additionalProperties": false, "properties": {
                 "decision": { "type": "string", "enum": ["approve", "reject"] },
