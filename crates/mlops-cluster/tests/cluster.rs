@@ -254,7 +254,15 @@ fn an_executor_that_is_killed_at_work_changes_nothing() {
         cluster.executors[1].kill().unwrap();
         let output = driver.wait_with_output().unwrap();
         assert!(at_work || after > 400, "the work was done before anybody was killed");
-        assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+        // Answers are where they were made until the driver has them: if they are lost at that moment, Ballista ends
+        // the query. Nothing was changed then, and the next run does it.
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(1), "{}\n{}", said(&output), cluster.logs());
+            assert!(said(&output).contains("Nothing was changed"), "{}", said(&output));
+            assert!(!spread.path("out/finaldata6.csv").try_exists().unwrap());
+            let again = spread.ingest();
+            assert!(again.status.success(), "{}\n{}", said(&again), cluster.logs());
+        }
         assert!(spread.outputs() == alone.outputs(), "killed after {after} ms: other bytes");
     }
 }
