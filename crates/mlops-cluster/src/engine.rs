@@ -129,7 +129,9 @@ impl Cluster {
             let url = format!("df://{}", self.settings.scheduler);
             let context = SessionContext::remote_with_state(&url, state).await?;
             // Ballista has put its own functions in the place of those of the state.
-            functions::all().into_iter().for_each(|f| context.register_udf(ScalarUDF::clone(&f)));
+            for function in functions::all() {
+                context.register_udf(ScalarUDF::clone(&function));
+            }
             let all = ParquetReadOptions::default();
             let folder = std::path::absolute(table.folder.path())?;
             context.register_parquet("tasks", folder.display().to_string(), all).await?;

@@ -57,7 +57,7 @@ impl ScalarUDFImpl for CarryOut {
             }
             let duplicates = duplicates_at(duplicates, row)?;
             let answer = elsewhere::carry_out(tasks.value(row), &duplicates, &hashes::open);
-            answers.push(answer.map_err(in_full)?);
+            answers.push(answer.map_err(|error| in_full(&error))?);
         }
         Ok(ColumnarValue::Array(Arc::new(StringArray::from(answers))))
     }
@@ -86,9 +86,9 @@ fn duplicates_at(lists: &dyn Array, row: usize) -> Result<Vec<Duplicate>> {
 }
 
 /// An error with its causes, since only text gets back to the driver.
-fn in_full(error: mlops_core::Error) -> DataFusionError {
+fn in_full(error: &mlops_core::Error) -> DataFusionError {
     let mut words = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         words = format!("{words}: {inner}");
         cause = inner.source();
