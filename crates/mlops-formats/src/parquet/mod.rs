@@ -455,7 +455,8 @@ pub(crate) fn open(own: OwnedWish, window: Window) -> Result<Groups> {
     Ok(Groups { names: table.names, extra: table.extra, lanes })
 }
 
-/// The numbers of the row groups that have rows.
+/// The numbers of the row groups that have rows. Columns whose place in the file is negative are refused here, as
+/// the library panics over them.
 pub(crate) fn groups(reader: &SerializedFileReader<Window>) -> ParquetResult<Vec<usize>> {
     let mut groups = Vec::new();
     for (number, group) in reader.metadata().row_groups().iter().enumerate() {
@@ -466,6 +467,16 @@ pub(crate) fn groups(reader: &SerializedFileReader<Window>) -> ParquetResult<Vec
             }
             0 => {}
             _ => groups.push(number),
+        }
+        for column in group.columns() {
+            let start =
+                column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+            if start < 0 || column.compressed_size() < 0 {
+                let message = format!(
+                    "row group {number} has a column at a negative place, or of a negative length"
+                );
+                return Err(ParquetError::General(message));
+            }
         }
     }
     Ok(groups)

@@ -88,3 +88,15 @@ fn damaged_files_are_read_or_refused() {
     }
     assert!(read > 100 && refused > 100, "{read} {refused}");
 }
+
+/// Found by fuzzing: a column of a Parquet file that begins before the file.
+#[test]
+fn a_column_at_a_negative_place_is_refused_in_words() {
+    mlops_formats::install();
+    let folder = Folder::in_memory();
+    folder.file("t.parquet", golden("negative_place.parquet"));
+    let (schema, options) = (schema(), Ingestion::default());
+    let reader = RowReader::labelled(&schema, &options);
+    let error = reader.read(&folder.path("t.parquet"), |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("a negative place"), "{error}");
+}
