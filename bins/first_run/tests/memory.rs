@@ -14,7 +14,7 @@ use serde_json::json;
 
 const COLUMNS: usize = 600;
 const LIMIT_MIB: u64 = 64;
-/// What the code of a release build takes of it at most.
+/// What is set aside of it for code.
 const CODE_MIB: u64 = 16;
 
 /// Rows that differ in every number, of which one in a hundred is missing.

@@ -122,6 +122,9 @@ fn refuse_existing(asked: &Asked, config: &Path, page: &Path) -> Result<()> {
     let shown = text::printed(config);
     if fs::symlink_metadata(config).is_ok() {
         let data = text::one_line(&asked.data.to_string_lossy());
+        // To be copied into a shell.
+        let blank = data.contains(char::is_whitespace);
+        let data = if blank { format!("\"{data}\"") } else { data };
         return Err(Error::conflict(format!(
             "{shown} is there already, and stays as it is. For a workspace of its own, name another place: first_run \
              --init {data} --config workspace/config.json. To use the present one, run first_run; to replace it, move \

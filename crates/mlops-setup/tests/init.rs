@@ -248,6 +248,10 @@ fn nothing_is_overwritten() {
     scene.file("a.csv", lines("x,churn", 80, row)).file("work/config.json", "mine");
     let again = scene.init_as(&scene.asked("a.csv")).unwrap_err().to_string();
     assert!(again.contains("is there already") && again.contains("--config"), "{again}");
+    // A command to be copied: a name with a blank is one word.
+    scene.file("my rows.csv", lines("x,churn", 80, row));
+    let again = scene.init_as(&scene.asked("my rows.csv")).unwrap_err().to_string();
+    assert!(again.contains("my rows.csv\" --config"), "{again}");
     assert_eq!(std::fs::read_to_string(scene.at("work/config.json")).unwrap(), "mine");
     std::fs::remove_file(scene.at("work/config.json")).unwrap();
     scene.file("work/config.md", "my notes");
