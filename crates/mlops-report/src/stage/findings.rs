@@ -105,7 +105,7 @@ pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<F
                 test.gap,
                 text::plural(test.groups as u64, "group"),
                 test.statistic,
-                format::number(test.p_value)
+                text::p_value(test.p_value)
             ))
             .of(FindingKind::Calibration),
         );
