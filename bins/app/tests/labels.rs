@@ -5,11 +5,11 @@
 
 mod started;
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use mlops_core::outcomes::received::Received;
 use mlops_testkit::binary::Binary;
 use mlops_testkit::binary::scene::Scene;
 use serde_json::Value;
@@ -67,16 +67,15 @@ fn a_kill_between_receipt_and_answer_loses_nothing_that_was_acknowledged() {
         acknowledged.extend(clients.into_iter().flat_map(|client| client.join().unwrap()));
     }
     assert!(acknowledged.len() > 8, "{} batches", acknowledged.len());
-    let folder = scene.root().join("out/received");
+    let path = scene.root().join("out/received.sqlite");
+    let received = Received::open_to_read(&path).unwrap().unwrap();
     for batch in &acknowledged {
-        let text = fs::read_to_string(folder.join(format!("{batch}.csv"))).unwrap();
-        assert_eq!(text.lines().count(), ROWS + 1, "{batch}");
+        assert!(received.has(&batch.parse().unwrap()).unwrap(), "{batch}");
     }
     // Nor is one torn that was not acknowledged.
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "csv") {
-            assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), ROWS + 1, "{path:?}");
-        }
+    let mut last = 0;
+    while let Some(batch) = received.after(last).unwrap() {
+        last = batch.id;
+        assert_eq!(batch.csv.iter().filter(|byte| **byte == b'\n').count(), ROWS + 1);
     }
 }

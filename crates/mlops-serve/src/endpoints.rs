@@ -87,6 +87,9 @@ static ENDPOINTS: &[Endpoint] = &[
                     .also_csv()
                     .can_miss()
                     .can_conflict()
+                    .means(404, "Labels are not taken here")
+                    .means(409, "It is not known yet how the negative label is spelt")
+                    .means(422, "Rows cannot be taken, which are named; none of the batch was")
                     .answers("What was kept, durably", "LabelBatch")
             },
         )],
@@ -101,8 +104,15 @@ static ENDPOINTS: &[Endpoint] = &[
                 let summary = "Approve or reject a challenger that waits";
                 Described::new("decideOnChallenger", "approvals", summary)
                     .takes("Ruling")
+                    .names("The id of the challenger, or its beginning")
                     .can_miss()
                     .can_conflict()
+                    .means(404, "There is no such release")
+                    .means(
+                        409,
+                        "It does not wait, does not wait any more, or is not the best any more",
+                    )
+                    .means(503, "Another run works on the workspace, and nothing was changed")
                     .answers("What was decided", "Ruled")
             },
         )],

@@ -53,17 +53,21 @@ pub(crate) async fn take(call: Call) -> Result<Response, Problem> {
         if batch.rows == 0 {
             return Err(Problem::malformed("the body has no labels: send rows"));
         }
-        let known = {
+        let (counts, known) = {
             // One after the other: their order counts.
             let _only = app.receiving.lock().unwrap_or_else(PoisonError::into_inner);
-            received::keep(context, &batch).map_err(|e| writing::failed(&e))?
+            // A label that cannot be counted is kept all the same.
+            let counts = received::count(context, &batch).inspect_err(|error| {
+                tracing::warn!("labels that were sent are not counted: {error}");
+            });
+            (counts.ok(), received::keep(context, &batch).map_err(|e| writing::failed(&e))?)
         };
         let (digest, rows) = (batch.digest.to_string(), batch.rows);
         tracing::info!(batch = digest, rows, known, who, "labels received");
         if let Some(renewal) = app.renewal.as_ref().filter(|_| !known) {
             renewal.labels_came();
         }
-        let answer = json!({ "batch": digest, "rows": rows, "known": known });
+        let answer = json!({ "batch": digest, "rows": rows, "known": known, "counts": counts });
         Ok(body::typed(answer.to_string(), "application/json"))
     })
     .await

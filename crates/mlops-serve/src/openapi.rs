@@ -83,7 +83,9 @@ fn described(
     let statuses = statuses.iter().filter(|status| counted || **status != 429);
     for status in statuses.chain(missing).chain(conflict) {
         let word = StatusCode::from_u16(*status).ok().and_then(|s| s.canonical_reason());
-        let mut answer = json!({ "description": word.unwrap_or("Error"),
+        let meaning =
+            described.meanings.iter().find(|(of, _)| of == status).map(|(_, words)| *words);
+        let mut answer = json!({ "description": meaning.or(word).unwrap_or("Error"),
             "content": content(kind, &reference(schema)) });
         if is_page {
             // A browser gets the same as a page.
@@ -99,7 +101,13 @@ fn described(
         value["responses"][status.to_string()] =
             json!({ "description": "No", "content": content(JSON, &reference(schema)) });
     }
-    let of_path = endpoint.parameters().map(|name| parameter(name, service, loaded));
+    let of_path = endpoint.parameters().map(|name| {
+        let mut parameter = parameter(name, service, loaded);
+        if let Some(words) = described.named {
+            parameter["description"] = json!(words);
+        }
+        parameter
+    });
     let parameters: Vec<Value> = of_path.chain(described.query).collect();
     if !parameters.is_empty() {
         value["parameters"] = json!(parameters);

@@ -100,12 +100,17 @@ impl Config {
         self.output_folder.join("outcomes.sqlite")
     }
 
+    /// The file of labels that were sent to the service.
+    pub fn received_path(&self) -> PathBuf {
+        self.output_folder.join("received.sqlite")
+    }
+
     /// The folder of predicted rows with labels that are trained on.
     pub fn labelled_folder(&self) -> PathBuf {
         self.landed_in.join(sources::LABELLED)
     }
 
-    /// The folder of labels that were sent to the service.
+    /// The folder in which earlier versions kept labels that were sent to the service, each batch as a file.
     pub fn received_folder(&self) -> PathBuf {
         self.landed_in.join(sources::RECEIVED)
     }

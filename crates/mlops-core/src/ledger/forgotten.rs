@@ -39,6 +39,29 @@ pub struct ErasureRecord {
     pub counts: ErasureCounts,
 }
 
+/// What the store of outcomes and the labels that were sent have of people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traces {
+    /// Logged predictions in the store.
+    pub predictions: u64,
+    /// Labels in the store.
+    pub labels: u64,
+    /// Rows of labels that were sent.
+    pub sent: u64,
+}
+
+impl Traces {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.predictions + self.labels + self.sent
+    }
+
+    /// Nothing.
+    pub fn is_empty(&self) -> bool {
+        self.total() == 0
+    }
+}
+
 /// What an erasure took away.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErasureCounts {
@@ -52,6 +75,9 @@ pub struct ErasureCounts {
     pub quarantined: u64,
     /// Rows of hold-outs.
     pub held_out: u64,
+    /// Predictions and labels.
+    #[serde(default, skip_serializing_if = "Traces::is_empty")]
+    pub outcomes: Traces,
     /// The version in which the first of the rows came: models trained on it or a later one may have seen them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DatasetVersion>,

@@ -121,9 +121,8 @@ pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(&format!("PRAGMA user_version = {FORMAT_VERSION}"))
 }
 
-/// A copy in memory of the older ledger `old`, migrated to the present format.
-pub(super) fn in_memory(old: &Connection) -> rusqlite::Result<Connection> {
-    let new = Connection::open_in_memory()?;
+/// Copies the older ledger `old` into the empty `new`, migrated to the present format.
+pub(super) fn copy(old: &Connection, new: &Connection) -> rusqlite::Result<()> {
     new.execute_batch(&format!("PRAGMA user_version = {}", super::format(old)?))?;
     let sql = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC";
     let mut statement = old.prepare(sql)?;
@@ -134,11 +133,10 @@ pub(super) fn in_memory(old: &Connection) -> rusqlite::Result<Connection> {
     for (kind, name, sql) in parts {
         new.execute_batch(&sql)?;
         if kind == "table" {
-            copy_rows(old, &new, &name)?;
+            copy_rows(old, new, &name)?;
         }
     }
-    migrate(&new)?;
-    Ok(new)
+    migrate(new)
 }
 
 fn copy_rows(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<()> {
@@ -224,7 +222,7 @@ fn bases_and_segments(db: &Connection) -> rusqlite::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::super::{Ledger, TABLES};
+    use super::super::{Ledger, TABLES, copies};
     use super::*;
     use crate::platform::disk::Disk;
 
@@ -265,6 +263,29 @@ mod tests {
         new.execute_batch(TABLES).unwrap();
         assert_eq!(shape(&migrated.connection), shape(&new));
         assert_eq!(super::super::format(&migrated.connection).unwrap(), FORMAT_VERSION);
+    }
+
+    #[test]
+    fn readers_share_a_copy_until_the_ledger_changes() {
+        let (_folder, path) = sample();
+        let name = || {
+            let ledger = Ledger::open_to_read(&path).unwrap().unwrap();
+            assert!(!ledger.datasets().unwrap().is_empty());
+            copies::name(&path).unwrap()
+        };
+        let first = name();
+        assert_eq!(name(), first);
+        // A reader that stays is not disturbed by what comes after.
+        let before = Ledger::open_to_read(&path).unwrap().unwrap();
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("UPDATE runs SET host = 'another'").unwrap();
+        drop(writer);
+        assert_ne!(name(), first);
+        assert!(!before.datasets().unwrap().is_empty());
+        assert!(before.connection.execute_batch("DELETE FROM runs").is_err(), "it is to read");
+        drop(Ledger::open(&path, &Disk::default()).unwrap());
+        Ledger::open_to_read(&path).unwrap().unwrap();
+        assert_eq!(copies::name(&path), None, "it is of the present format");
     }
 
     /// A sample as readers see it, who change nothing, and after it was migrated.

@@ -8,6 +8,7 @@
 mod alerts;
 mod approvals;
 mod asked;
+mod copies;
 mod datasets;
 mod decisions;
 mod deployments;
@@ -22,6 +23,7 @@ mod migrate;
 mod models;
 mod paged;
 pub mod projections;
+pub(crate) mod read_only;
 mod runs;
 mod segments;
 mod thin;
@@ -30,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 pub use alerts::{AlertState, Attempt, Queued, Queueing};
 pub use approvals::{Approval, ApprovalState};
@@ -40,11 +42,13 @@ pub use deployments::{Action, Deployment, Removed};
 pub use discarded::Discarded;
 pub use expectations::{Arrival, SourceState};
 pub use findings::{FindingFilter, FindingRecord, Observed};
-pub use forgotten::{Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedAfter, Redaction};
+pub use forgotten::{
+    Erasure, ErasureCounts, ErasureRecord, HoldoutAfter, LandedAfter, Redaction, Traces,
+};
 pub use holdouts::{Drawn, HoldoutRecord};
 pub use landed::Landed;
 pub use models::{Counts, ModelRecord, ThresholdCounts};
-pub use paged::{DecisionSummary, PAGE_SIZE, Paged, RunSummary, RunsWanted};
+pub use paged::{DecisionSummary, MissingCells, PAGE_SIZE, Paged, RunSummary, RunsWanted};
 pub use runs::{Intent, RunEnd, RunRecord};
 pub use segments::Segment;
 
@@ -189,33 +193,15 @@ impl Ledger {
             return Ok(None);
         }
         let fail = |e: rusqlite::Error| failed(path, &e);
-        let only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // SQLite puts two files beside the ledger even to read it. Who may only read leaves them there.
-        let flags =
-            if ["-wal", "-shm"].iter().any(|end| beside(path, end).try_exists().unwrap_or(true)) {
-                only
-            } else {
-                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            };
-        let open = |name: &Path, flags, set: &str| {
-            let connection = Connection::open_with_flags(name, flags)?;
-            connection.execute_batch("PRAGMA query_only = ON")?;
-            connection.busy_timeout(Duration::from_secs(2))?;
-            connection.execute_batch(set)?;
-            let version = format(&connection)?;
-            Ok((connection, version))
-        };
-        // On a read-only file system SQLite cannot take the locks that it reads under.
-        let (connection, version) = open(path, flags, "")
-            .or_else(|e: rusqlite::Error| {
-                let (uri, set) = without_locks(path);
-                open(&uri, only | OpenFlags::SQLITE_OPEN_URI, set).map_err(|_| e)
-            })
-            .map_err(fail)?;
+        let connection = read_only::open(path).map_err(fail)?;
+        let version = format(&connection).map_err(fail)?;
         let connection = match version {
-            FORMAT_VERSION | 0 => connection,
+            FORMAT_VERSION | 0 => {
+                copies::forget(path);
+                connection
+            }
             // As the next command that writes would leave it.
-            migrate::OLDEST..FORMAT_VERSION => migrate::in_memory(&connection).map_err(fail)?,
+            migrate::OLDEST..FORMAT_VERSION => copies::of(path, &connection).map_err(fail)?,
             other => return Err(unknown_format(path, other)),
         };
         Ok(Some(Self { connection, path: path.to_owned(), disk: Disk::default() }))
@@ -328,39 +314,6 @@ impl FromSql for RunId {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str().map(Self::named)
     }
-}
-
-/// The file of SQLite's own beside the ledger whose name ends with `end`.
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
-}
-
-/// The URI and the settings with which SQLite reads, without locks, a file that nobody changes.
-/// "immutable" alone would miss the last commits of a killed program, which are still in the
-/// write-ahead log.
-fn without_locks(path: &Path) -> (PathBuf, &'static str) {
-    use std::fmt::Write as _;
-    let logged = std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
-    let mut uri = String::from("file:");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
-            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
-            // Writing to a String cannot fail.
-            byte => drop(write!(uri, "%{byte:02X}")),
-        }
-    }
-    let (how, set) = if logged {
-        // With exclusive access, SQLite keeps the index of the log in memory.
-        ("vfs=unix-none", "PRAGMA locking_mode = EXCLUSIVE;")
-    } else {
-        ("immutable=1", "")
-    };
-    uri.push_str("?mode=ro&");
-    uri.push_str(how);
-    (PathBuf::from(uri), set)
 }
 
 fn format(db: &Connection) -> rusqlite::Result<i64> {

@@ -4,7 +4,7 @@
 //! Not for stages, which need all records of a kind or one.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Deployment, FileRecord, Ledger, datasets, deployments, from_text};
 use crate::Result;
@@ -90,6 +90,30 @@ pub struct DecisionSummary {
     pub f1: Option<f64>,
     /// The live release that was judged.
     pub release: Option<ReleaseId>,
+}
+
+/// The missing cells of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingCells {
+    /// The run that read it.
+    pub run_id: RunId,
+    /// The data set that its rows went to first.
+    pub dataset: DatasetVersion,
+    /// When it was recorded, in nanoseconds since 1970.
+    pub recorded_ns: i64,
+    /// Rows that were kept.
+    pub rows: u64,
+    /// Missing cells among them by column, in schema order.
+    pub missing: Vec<u64>,
+}
+
+/// The part of a file's counts that says so.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct KeptCells {
+    rows_kept: u64,
+    missing: Vec<u64>,
 }
 
 /// Which runs are wanted.
@@ -180,6 +204,28 @@ impl Ledger {
             let mut statement = db.prepare(&sql)?;
             let rows = statement.query_map(window(page), datasets::file)?;
             Ok(paged(rows.collect::<rusqlite::Result<_>>()?, page, total))
+        })
+    }
+
+    /// The missing cells of the newest `most` files whose rows are in a data set, newest first.
+    pub fn missing_cells(&self, most: u32) -> Result<Vec<MissingCells>> {
+        self.query(|db| {
+            let sql = "SELECT run_id, dataset, recorded_ns, counts FROM files
+                       WHERE dataset IS NOT NULL ORDER BY id DESC LIMIT ?1";
+            let mut statement = db.prepare(sql)?;
+            let rows = statement.query_map([most], |row| {
+                // What another version wrote may lack some of this.
+                let counts: KeptCells =
+                    serde_json::from_str(&row.get::<_, String>(3)?).unwrap_or_default();
+                Ok(MissingCells {
+                    run_id: row.get(0)?,
+                    dataset: DatasetVersion(row.get(1)?),
+                    recorded_ns: row.get(2)?,
+                    rows: counts.rows_kept,
+                    missing: counts.missing,
+                })
+            })?;
+            rows.collect()
         })
     }
 

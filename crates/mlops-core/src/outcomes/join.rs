@@ -37,6 +37,12 @@ pub(super) fn delay(label: &Label, at: i64) -> Option<i64> {
     Some(known - at).filter(|delay| *delay >= 0)
 }
 
+/// Whether `labels` say already that predictions made until `time` have this label, or the newest of them does.
+pub(super) fn is_known(labels: &[Label], time: i64, positive: bool) -> bool {
+    let of_time = labels.iter().filter(|label| label.time == time).max_by_key(|label| label.seq);
+    of_time.into_iter().chain(newest(labels)).any(|label| label.positive == positive)
+}
+
 /// The label that wins among all of a key.
 pub(super) fn newest(labels: &[Label]) -> Option<&Label> {
     labels.iter().max_by_key(|label| label.rank())

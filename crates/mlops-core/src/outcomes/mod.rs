@@ -10,10 +10,15 @@
 //! of writes: see `stage::outcomes`.
 
 pub mod calendar;
+pub mod counts;
+pub mod erase;
 pub mod figures;
 mod join;
+pub(crate) mod keys;
 mod known;
 mod passed;
+mod people;
+pub mod received;
 mod schema;
 pub mod store;
 mod windows;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::ledger::read_only;
 use crate::platform::disk::{Disk, DiskStep};
 use crate::{Error, Result};
 
@@ -92,6 +93,22 @@ pub(super) fn open(path: &Path, disk: &Disk, settings: &str) -> Result<Connectio
         made.map_err(fail)?;
     }
     Ok(db)
+}
+
+/// Opens the store at `path` to read; `None` if there is none with `settings`.
+pub(super) fn open_to_read(path: &Path, settings: &str) -> Result<Option<Connection>> {
+    if !path.try_exists().map_err(|e| Error::io("read", path, e))? {
+        return Ok(None);
+    }
+    let fail = |e: rusqlite::Error| failed(path, &e);
+    let db = read_only::open(path).map_err(fail)?;
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
+    if version != VERSION {
+        return Ok(None);
+    }
+    let sql = "SELECT value FROM meta WHERE key = 'settings'";
+    let found: Option<String> = db.query_row(sql, [], |row| row.get(0)).optional().map_err(fail)?;
+    Ok(Some(db).filter(|_| found.as_deref() == Some(settings)))
 }
 
 /// The error for what SQLite says about the store at `path`.

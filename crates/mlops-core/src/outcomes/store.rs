@@ -98,6 +98,8 @@ pub struct LabelFile {
     pub doubled: u64,
     /// Rows without a key.
     pub without_key: u64,
+    /// They are the batches that were sent, one after the other, of which the last one counts.
+    pub is_sent: bool,
 }
 
 /// A label of a file.
@@ -128,6 +130,17 @@ impl Store {
             db.query_row("SELECT EXISTS (SELECT 1 FROM dropped)", [], |row| row.get(0))
         })?;
         Ok(store)
+    }
+
+    /// Opens the store at `path` to read; `None` if there is none, or if it was made with other `settings`.
+    ///
+    /// # Errors
+    /// `Conflict` if it is damaged.
+    pub fn open_to_read(path: &Path, settings: &str) -> Result<Option<Self>> {
+        let Some(db) = schema::open_to_read(path, settings)? else { return Ok(None) };
+        let (path, disk) = (path.to_owned(), Disk::default());
+        let (releases, days) = (HashMap::new(), HashMap::new());
+        Ok(Some(Self { db, path, disk, releases, has_dropped: false, days }))
     }
 
     pub(super) fn query<T>(
@@ -318,7 +331,7 @@ impl Store {
     }
 
     /// All labels of a key.
-    fn labels(&self, key: &str) -> Result<Vec<Label>> {
+    pub(super) fn labels(&self, key: &str) -> Result<Vec<Label>> {
         self.query(|db| {
             let sql = "SELECT time, known, seq, positive FROM labels WHERE key = ?1";
             let label = |row: &Row| {
@@ -355,6 +368,7 @@ impl Store {
                     unreadable: unsigned(row.get(8)?),
                     doubled: unsigned(row.get(9)?),
                     without_key: unsigned(row.get(10)?),
+                    is_sent: false,
                 })
             };
             db.prepare_cached(sql)?.query_row([location], file).optional()
@@ -393,11 +407,14 @@ impl Store {
     /// Adds a label of `file`, and gives it to the predictions of its key, in an open transaction.
     pub fn label(&mut self, file: &mut LabelFile, new: &NewLabel) -> Result<()> {
         let time = new.time.unwrap_or(ALWAYS);
+        // Of batches the last one counts, whatever file said something else in between.
+        let of_file = (!file.is_sent).then_some(file.id);
         let own: Option<bool> = self.query(|db| {
-            let sql = "SELECT positive FROM labels WHERE key = ?1 AND file = ?2 AND time = ?3
+            let sql = "SELECT positive FROM labels
+                       WHERE key = ?1 AND (?2 IS NULL OR file = ?2) AND time = ?3
                        ORDER BY seq DESC LIMIT 1";
             db.prepare_cached(sql)?
-                .query_row(params![new.key, file.id, time], |row| row.get(0))
+                .query_row(params![new.key, of_file, time], |row| row.get(0))
                 .optional()
         })?;
         if own == Some(new.positive) {
@@ -456,58 +473,11 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the predictions and labels of people: those for whose ids `is_theirs`, given the texts
-    /// of the id columns, says so. `mark` tells for whom this was done last, if it was done.
-    ///
-    /// # Errors
-    /// `Conflict` if the store is damaged.
-    pub fn purge(&mut self, mark: &str, is_theirs: impl Fn(&[String]) -> bool) -> Result<u64> {
-        if self.meta("purged")?.as_deref() == Some(mark) {
-            return Ok(0);
-        }
-        self.begin()?;
-        let theirs =
-            |ids: &str| serde_json::from_str::<Vec<String>>(ids).is_ok_and(|ids| is_theirs(&ids));
-        let mut gone = 0;
-        let (ids, keys) = self.query(|db| {
-            let sql = "SELECT id, key, coalesce(ids, key), release, at, label FROM predictions
-                       WHERE coalesce(ids, key) IS NOT NULL";
-            let mut statement = db.prepare(sql)?;
-            let mut rows = statement.query([])?;
-            let (mut ids, mut keys) = (Vec::new(), Vec::new());
-            while let Some(row) = rows.next()? {
-                if theirs(&row.get::<_, String>(2)?) {
-                    let day = calendar::day_of(row.get(4)?);
-                    ids.push((row.get::<_, i64>(0)?, row.get::<_, i64>(3)?, day, row.get(5)?));
-                    keys.extend(row.get::<_, Option<String>>(1)?);
-                }
-            }
-            let mut statement = db.prepare("SELECT DISTINCT key FROM labels")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let key: String = row.get(0)?;
-                if theirs(&key) {
-                    keys.push(key);
-                }
-            }
-            Ok((ids, keys))
-        })?;
-        for (id, release, day, label) in ids {
-            gone += 1;
-            let label: Option<bool> = label;
-            let added = self.days.entry((release, day)).or_default();
-            added.predicted -= 1;
-            added.labelled -= i64::from(label.is_some());
-            self.query(|db| db.execute("DELETE FROM predictions WHERE id = ?1", [id]))?;
-        }
-        for key in keys {
-            gone += self.query(|db| db.execute("DELETE FROM labels WHERE key = ?1", [key]))? as u64;
-        }
-        self.set_meta("purged", mark)?;
-        self.commit()?;
-        // Deleted rows would stay in the log of the database until it is next reused.
-        self.query(|db| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map(drop))?;
-        Ok(gone)
+    /// Takes a prediction that is removed out of its day, in an open transaction.
+    pub(super) fn leave(&mut self, release: i64, day: i64, is_labelled: bool) {
+        let added = self.days.entry((release, day)).or_default();
+        added.predicted -= 1;
+        added.labelled -= i64::from(is_labelled);
     }
 
     pub(super) fn meta(&self, key: &str) -> Result<Option<String>> {

@@ -12,6 +12,7 @@ use crate::csv::quarantine::HEADER;
 use crate::dataset::discover::Stamp;
 use crate::ids::{DatasetVersion, Form};
 use crate::ledger::{DatasetRecord, Intent, Ledger, Removed, projections};
+use crate::outcomes::erase;
 use crate::platform::digest::Digest;
 use crate::platform::files;
 use crate::run::context::{Context, Workspace};
@@ -81,6 +82,10 @@ impl Context {
                     notes.extend(failed);
                 }
             }
+        }
+        // Whom an interrupted erasure left there. A store that cannot be opened stops no other work.
+        if let Err(error) = erase::erase(config, &self.disk, &workspace.ledger) {
+            notes.push(format!("people who were erased may still be in the outcomes: {error}"));
         }
         let pointer_folder = crate::platform::disk::parent_of(&config.deployment);
         let decisions = config.output_folder.join(projections::DECISIONS);

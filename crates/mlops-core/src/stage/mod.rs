@@ -24,7 +24,6 @@ mod labelled;
 mod land;
 mod look_alikes;
 mod new_rows;
-mod outcome_keys;
 pub mod outcomes;
 pub mod output;
 pub mod overdue;

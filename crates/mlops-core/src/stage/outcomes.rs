@@ -12,19 +12,19 @@ use std::io::Read as _;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::ingest::identity;
 use super::labelled;
-use super::outcome_keys::Keys;
-use crate::config::sources::Role;
+use crate::config::sources::{RECEIVED, Role};
 use crate::config::{InputFolder, JoinBy};
 use crate::csv::forgotten::Forgotten;
 use crate::dataset::counts::own_fault;
 use crate::dataset::discover::{self, SourceFile, Stamp};
 use crate::ids::FindingKind;
 use crate::ledger::Ledger;
-use crate::outcomes::{LabelFile, LogPlace, NewLabel, NewPrediction, Outcomes, Store};
+use crate::outcomes::keys::Keys;
+use crate::outcomes::received::Received;
+use crate::outcomes::{LabelFile, LogPlace, NewLabel, NewPrediction, Outcomes, Store, erase};
 use crate::platform::digest::{Digest, Hasher};
 use crate::platform::files;
 use crate::prediction_log::reader::{read, tail};
@@ -36,6 +36,8 @@ use crate::{Error, ErrorKind, Result, text};
 
 /// Where the ledger has the view of the last join.
 const KEPT: &str = "outcomes";
+/// Bytes of a batch that are read at a time.
+const CHUNK: usize = 64 << 10;
 /// Rows of a commit.
 const PIECE: u64 = 50_000;
 
@@ -109,7 +111,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, reach: Reach) -> Result
         ));
     };
     let keys = Keys::of(config);
-    let erased = forget(context, &workspace.ledger)?;
+    let erased = erase::erase(config, &context.disk, &workspace.ledger)?.total();
     let forgotten = workspace.ledger.forgotten(&config.schema)?;
     let mut store = Store::open(&config.outcomes_path(), &context.disk, &keys.settings(config))?;
     let mut new_predictions = 0;
@@ -136,6 +138,13 @@ pub fn run(context: &Context, workspace: &mut Workspace, reach: Reach) -> Result
             }
         }
     }
+    match read_received(context, &mut store, (&keys, &of_labels), forgotten.as_deref()) {
+        Ok(rows) => new_labels += rows,
+        Err(error) => {
+            store.rollback()?;
+            return Err(error);
+        }
+    }
     let mut training_rows = 0;
     if config.labels.train {
         let found = labelled::run(context, &schema, &mut store, &log.folder)?;
@@ -151,22 +160,6 @@ pub fn run(context: &Context, workspace: &mut Workspace, reach: Reach) -> Result
 pub(super) fn open(context: &Context) -> Result<Store> {
     let config = &context.config;
     Store::open(&config.outcomes_path(), &context.disk, &Keys::of(config).settings(config))
-}
-
-/// Removes what the store has of erased people; returns how many rows that were.
-///
-/// # Errors
-/// Those of the store.
-pub(super) fn forget(context: &Context, ledger: &Ledger) -> Result<u64> {
-    let config = &context.config;
-    let path = config.outcomes_path();
-    let Some(people) = ledger.forgotten(&config.schema)?.filter(|_| path.is_file()) else {
-        return Ok(0);
-    };
-    let keys = Keys::of(config);
-    let mut store = Store::open(&path, &context.disk, &keys.settings(config))?;
-    let mark = Digest::of(json!(ledger.tombstones()?.len()).to_string().as_bytes());
-    store.purge(&mark.to_string(), |ids| keys.is_forgotten(&people, ids))
 }
 
 /// Records the view, unless it says nothing else than the last one.
@@ -338,6 +331,7 @@ fn read_labels(
         unreadable: 0,
         doubled: 0,
         without_key: 0,
+        is_sent: false,
     };
     if let Some(known) = known {
         (progress.id, progress.doubled) = (known.id, known.doubled);
@@ -387,6 +381,85 @@ fn read_labels(
     store.set_label_file(&mut progress)?;
     store.commit()?;
     Ok(index.saturating_sub(first))
+}
+
+/// Reads the batches of labels that were sent since the last join; returns the number of rows.
+fn read_received(
+    context: &Context,
+    store: &mut Store,
+    (keys, schema): (&Keys, &Schema),
+    forgotten: Option<&Forgotten>,
+) -> Result<u64> {
+    let config = &context.config;
+    let Some(source) = config.sources.iter().find(|source| source.name == RECEIVED) else {
+        return Ok(0);
+    };
+    let path = config.received_path();
+    let Some(received) = Received::open_to_read(&path)? else { return Ok(0) };
+    let location = context.location(&path).as_str().to_owned();
+    let identity = received.identity()?;
+    let known = store.label_file(&location)?;
+    let mut progress = LabelFile {
+        id: 0,
+        location,
+        stamp: (0, 0, 0),
+        content: identity.clone(),
+        rows: 0,
+        whole: true,
+        again: known.is_some(),
+        unreadable: 0,
+        doubled: 0,
+        without_key: 0,
+        is_sent: true,
+    };
+    // Another file at this place is read from its beginning.
+    if let Some(known) = known.filter(|known| known.content == identity) {
+        progress = LabelFile { is_sent: true, ..known };
+    }
+    let reader = keys.reader(schema, &source.reading);
+    let (mut new, mut pending) = (0, 0);
+    while let Some(batch) = received.after(progress.rows)? {
+        if pending == 0 {
+            store.begin()?;
+            store.set_label_file(&mut progress)?;
+        }
+        let reading = reader.stream(&*batch.csv, &path, CHUNK, |table, _, unread| {
+            progress.unreadable += unread.len() as u64;
+            for i in 0..table.len() {
+                (new, pending) = (new + 1, pending + 1);
+                let key = keys.of_row(table, i);
+                let ids = key.as_ref().filter(|_| keys.by == JoinBy::Ids);
+                if keys.has_forgotten(forgotten, ids) {
+                    continue;
+                }
+                let Some(key) = key else {
+                    progress.without_key += 1;
+                    continue;
+                };
+                let (time, positive) = (keys.time_of(table, i), table.labels[i]);
+                store.label(&mut progress, &NewLabel { key, time, known: batch.came, positive })?;
+            }
+            Ok(())
+        });
+        match reading.map_err(|e| (matches!(e.kind(), ErrorKind::Schema { .. }), e)) {
+            Ok(_) => {}
+            // It was sent when other columns told whose label it is.
+            Err((true, _)) => progress.unreadable += 1,
+            Err((false, error)) => return Err(error),
+        }
+        progress.rows = batch.id;
+        pending += 1;
+        if pending >= PIECE {
+            store.set_label_file(&mut progress)?;
+            store.commit()?;
+            pending = 0;
+        }
+    }
+    if pending > 0 {
+        store.set_label_file(&mut progress)?;
+        store.commit()?;
+    }
+    Ok(new)
 }
 
 /// The digest of a file, and whether it only continues what is `known`, so that the rows that were

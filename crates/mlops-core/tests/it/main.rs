@@ -77,6 +77,8 @@ mod release;
 mod retention;
 /// The history of releases, and the way back from one.
 mod rollback;
+/// Labels that are sent: batches, counts, kills, people who are erased.
+mod sent;
 /// Splines, bins and points, from the data to every answer.
 mod shapes;
 /// Test rows and training rows: no entity is ever on both sides.

@@ -19,7 +19,7 @@ use mlops_testkit::{Dead, Fault, HEADER, Random, Scene, repetitions, sample_rows
 use serde_json::{Value, json};
 
 const EIO: i32 = 5;
-const LOG: &str = "log/predictions-20320101T000000000000Z.jsonl";
+pub(crate) const LOG: &str = "log/predictions-20320101T000000000000Z.jsonl";
 const SECOND_LOG: &str = "log/predictions-2-20320101T000000000000Z.jsonl";
 /// 2032-01-01.
 const BEGIN: i64 = 1_956_528_000_000;
@@ -39,7 +39,7 @@ fn scene(labels: &Value) -> Scene {
     scene
 }
 
-fn join(scene: &Scene) -> Result<Joined> {
+pub(crate) fn join(scene: &Scene) -> Result<Joined> {
     scene.step(Step::Outcomes, |context, workspace| outcomes::run(context, workspace, Reach::Fetch))
 }
 
@@ -48,7 +48,7 @@ fn release(number: usize) -> ReleaseId {
 }
 
 #[derive(Debug, Clone)]
-struct Prediction {
+pub(crate) struct Prediction {
     at: i64,
     key: String,
     release: usize,
@@ -286,11 +286,11 @@ fn many_predictions_are_read_once() {
     assert_eq!(next.outcomes.labels.doubled, 0);
 }
 
-fn prediction(key: &str, hours: i64, probability: f64) -> Prediction {
+pub(crate) fn prediction(key: &str, hours: i64, probability: f64) -> Prediction {
     Prediction { at: BEGIN + hours * HOUR, key: key.to_owned(), release: 1, probability }
 }
 
-fn log(scene: &Scene, name: &str, predictions: &[Prediction]) {
+pub(crate) fn log(scene: &Scene, name: &str, predictions: &[Prediction]) {
     let config = scene.context().unwrap().config;
     let lines = predictions.iter().enumerate().map(|(i, p)| p.line(i, &config));
     scene.file(name, lines.collect::<String>());

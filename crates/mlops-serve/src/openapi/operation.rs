@@ -22,6 +22,10 @@ pub(crate) struct Operation {
     pub(super) can_miss: bool,
     /// The state of the workspace may not allow it.
     pub(super) can_conflict: bool,
+    /// What statuses mean here, where their names alone do not say it.
+    pub(super) meanings: Vec<(u16, &'static str)>,
+    /// What the name in the path stands for.
+    pub(super) named: Option<&'static str>,
     /// Also answers as a page, also with errors.
     pub(super) is_page: bool,
     /// Parameters of the query.
@@ -40,6 +44,8 @@ impl Operation {
             body: None,
             can_miss: false,
             can_conflict: false,
+            meanings: Vec::new(),
+            named: None,
             is_page: false,
             query: Vec::new(),
             otherwise: None,
@@ -125,6 +131,18 @@ impl Operation {
     /// The state of the workspace may not allow it: 409.
     pub(crate) fn can_conflict(mut self) -> Self {
         self.can_conflict = true;
+        self
+    }
+
+    /// What an answer with `status` means here.
+    pub(crate) fn means(mut self, status: u16, words: &'static str) -> Self {
+        self.meanings.push((status, words));
+        self
+    }
+
+    /// What the name in the path stands for.
+    pub(crate) fn names(mut self, words: &'static str) -> Self {
+        self.named = Some(words);
         self
     }
 

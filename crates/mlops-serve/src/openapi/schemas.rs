@@ -22,6 +22,11 @@ fn text() -> Value {
     json!({ "type": "string" })
 }
 
+/// A number of things that `words` describe.
+fn counted(words: &str) -> Value {
+    json!({ "type": "integer", "minimum": 0, "description": words })
+}
+
 fn count() -> Value {
     json!({ "type": "integer", "minimum": 0 })
 }
@@ -102,12 +107,19 @@ fn writes() -> Value {
                             ignored" },
         "LabelList": list(&reference("Label")),
         "Labels": { "anyOf": [reference("LabelList"), reference("Label")] },
-        "LabelBatch": object(&["batch", "rows", "known"], json!({
+        "LabelBatch": object(&["batch", "rows", "known", "counts"], json!({
             "batch": { "type": "string", "description": "What identifies the batch" },
-            "rows": { "type": "integer", "minimum": 0,
-                "description": "The labels that were kept. Which of them are unknown, doubled or changed is \
-                                not known before they are joined, and then counted by `diagnostics outcomes`" },
-            "known": { "type": "boolean", "description": "The same batch was sent before, and was kept then" } })),
+            "rows": { "type": "integer", "minimum": 0, "description": "The labels of the batch" },
+            "known": { "type": "boolean", "description": "The same batch was sent before, and was kept then" },
+            "counts": { "anyOf": [reference("LabelCounts"), { "type": "null" }],
+                "description": "What the labels say against what was known when they came; null if that could \
+                                not be read, which keeps no label from being taken" } })),
+        "LabelCounts": object(&["new", "changed", "unchanged", "unknown", "doubled"], json!({
+            "new": counted("The first labels of their predictions"),
+            "changed": counted("They say something else than was known of their predictions"),
+            "unchanged": counted("They say what was known"),
+            "unknown": counted("No prediction belongs to them yet; they are joined once one does"),
+            "doubled": counted("They say what an earlier row of the same batch says") })),
         "Ruling": { "type": "object", "required": ["decision", "reason"],
             "additionalProperties": false, "properties": {
                 "decision": { "type": "string", "enum": ["approve", "reject"] },

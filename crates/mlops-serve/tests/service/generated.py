@@ -143,6 +143,7 @@ def label(customer, churned):
 
 batch = call("sendLabels", body=[label("g1", "yes"), label(7, "no")])
 assert isinstance(batch, m.LabelBatch) and batch.rows == 2, batch
+assert isinstance(batch.counts, m.LabelCounts) and (batch.counts.unknown, batch.counts.new) == (2, 0), batch
 assert call("sendLabels", body=[label("g1", "yes"), label(7, "no")]).known is True
 assert isinstance(call("sendLabels", 422, body=label("g1", "maybe")), m.Problem)
 ruling = m.Ruling(decision=m.RulingDecision.REJECT, reason="nobody waits")

@@ -89,7 +89,7 @@ check((await call("livez", client.GET("/livez"))).status === "alive", "alive");
 
 const outcomes = { body: [{ customer: "g1", churned: "yes" }, { customer: 7, churned: "no" }] };
 const batch = await call("sendLabels", client.POST("/labels", outcomes));
-check(batch.rows === 2, batch);
+check(batch.rows === 2 && batch.counts?.unknown === 2 && batch.counts.new === 0, batch);
 const ruling = { params: { path: { release: version } }, body: { decision: "reject", reason: "none waits" } as const };
 const none = await call("decideOnChallenger", client.POST("/approvals/{release}", ruling), 404);
 check(none.status === 404, none);

@@ -1,8 +1,8 @@
 //! `ingestion --forget`: a person is erased, and rows of the person never come back.
 //!
 //! Order of writes: the new version under a temporary name, intent, its name, one commit with the tombstones,
-//! the counts and what files are to lose, then those files. Before the commit nothing has happened; after it,
-//! every later run completes what was cut off. Not for recognising rows: see [`crate::csv::forgotten`].
+//! the counts and what files are to lose, then those files, the store of outcomes and labels that were sent. Before
+//! the commit nothing has happened; after it, every later run completes what was cut off. Not for recognising rows: see [`crate::csv::forgotten`].
 
 mod data;
 mod elsewhere;
@@ -19,6 +19,7 @@ use crate::ledger::{
     DatasetRecord, Erasure, ErasureCounts, ErasureRecord, Intent, Ledger, Removed, Segment,
     forgotten, projections,
 };
+use crate::outcomes::erase;
 use crate::platform::digest::Digest;
 use crate::platform::location::Location;
 use crate::run::attention::Remark;
@@ -69,7 +70,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, request: &Request) -> R
     let people = People::of(request, (&schema, &context.config.only_slices), &secret, &known)?;
     let plan = Plan::of(context, &workspace.ledger, &schema, &people, request)?;
     let erased = plan.carry_out(context, workspace, &schema, &people)?;
-    super::outcomes::forget(context, &workspace.ledger)?;
+    erase::erase(&context.config, &context.disk, &workspace.ledger)?;
     Ok(erased)
 }
 
@@ -135,6 +136,7 @@ impl Plan {
             rows: found.rows(),
             quarantined: ours.quarantined.iter().map(|(_, rows)| rows).sum(),
             held_out: ours.holdouts.iter().map(|holdout| holdout.rows).sum(),
+            outcomes: erase::find(&context.config, &people.forgotten)?,
             since,
             dataset: version,
             everywhere: request.everywhere,

@@ -123,7 +123,7 @@ impl Erased {
     /// Whether nothing was found of the people.
     fn is_nothing(&self) -> bool {
         let counts = &self.counts;
-        let rows = counts.rows + counts.quarantined + counts.held_out;
+        let rows = counts.rows + counts.quarantined + counts.held_out + counts.outcomes.total();
         rows == 0 && self.rewritten.is_empty() && self.removed.is_empty() && self.left.is_empty()
     }
 }
@@ -144,6 +144,7 @@ impl Report for Erased {
             Fact::new("rows", self.counts.rows),
             Fact::new("quarantined", self.counts.quarantined),
             Fact::new("held_out", self.counts.held_out),
+            Fact::new("outcomes", self.counts.outcomes.total()),
             Fact::new("left", self.left.len()),
         ]
     }
@@ -151,8 +152,9 @@ impl Report for Erased {
 
 impl fmt::Display for Erased {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ErasureCounts { people, known, rows, quarantined, held_out, everywhere, .. } =
-            &self.counts;
+        let ErasureCounts {
+            people, known, rows, quarantined, held_out, outcomes, everywhere, ..
+        } = &self.counts;
         let persons =
             |n: u64| if n == 1 { "1 person".to_owned() } else { text::count(n) + " people" };
         let (would, is) = if self.dry_run { ("would be ", "would be") } else { ("", "is") };
@@ -175,6 +177,14 @@ impl fmt::Display for Erased {
         ];
         for (what, n) in table.into_iter().filter(|(_, n)| *n > 0) {
             writeln!(f, "Left out: {} {what}", text::plural(n, "row"))?;
+        }
+        let parts = [
+            (outcomes.predictions, "prediction", "of the store of outcomes"),
+            (outcomes.labels, "label", "of the store of outcomes"),
+            (outcomes.sent, "row", "of labels that were sent"),
+        ];
+        for (n, what, of) in parts.into_iter().filter(|(n, ..)| *n > 0) {
+            writeln!(f, "Left out: {} {of}", text::plural(n, what))?;
         }
         if let Some(data) = &self.data {
             writeln!(f, "The data set {is} {data}.")?;

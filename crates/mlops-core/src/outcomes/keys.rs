@@ -1,6 +1,6 @@
 //! What outcomes and predictions are joined by: the key of a line of the log, and of a row of labels.
 //!
-//! Not for joining: see [`super::outcomes`]; not for which label wins: see [`crate::outcomes`].
+//! Not for joining: see `stage::outcomes`; not for which label wins: see [`super::store`].
 
 use serde_json::json;
 
@@ -12,20 +12,20 @@ use crate::table::schema::{Schema, SchemaFields};
 use crate::table::{Table, date};
 
 /// What labels are joined by.
-pub(super) struct Keys {
-    pub(super) by: JoinBy,
+pub(crate) struct Keys {
+    pub(crate) by: JoinBy,
     /// The id columns that identify a row, with their numbers in the schema.
     ids: Vec<(String, usize)>,
     /// The columns of the key in files of labels.
-    pub(super) columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The column with the time.
-    pub(super) time: Option<String>,
+    pub(crate) time: Option<String>,
     /// The positive label.
-    pub(super) positive: String,
+    pub(crate) positive: String,
 }
 
 impl Keys {
-    pub(super) fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         let number = |name: &str| config.schema.columns().iter().position(|c| c.name == name);
         let ids = config.identifying();
         let ids: Vec<(String, usize)> =
@@ -41,7 +41,7 @@ impl Keys {
     }
 
     /// All that the keys and values in the store depend on.
-    pub(super) fn settings(&self, config: &Config) -> String {
+    pub(crate) fn settings(&self, config: &Config) -> String {
         let ids: Vec<&String> = self.ids.iter().map(|(name, _)| name).collect();
         let schema = &config.schema;
         let labels = (schema.positive_label(), schema.target());
@@ -49,7 +49,7 @@ impl Keys {
     }
 
     /// The schema of files of labels.
-    pub(super) fn schema(&self, schema: &Schema) -> Schema {
+    pub(crate) fn schema(&self, schema: &Schema) -> Schema {
         let mut id = self.columns.clone();
         id.extend(self.time.iter().filter(|time| !self.columns.contains(time)).cloned());
         Schema::new(SchemaFields {
@@ -62,7 +62,7 @@ impl Keys {
     }
 
     /// A reader of such files.
-    pub(super) fn reader<'a>(&self, schema: &'a Schema, options: &'a Ingestion) -> RowReader<'a> {
+    pub(crate) fn reader<'a>(&self, schema: &'a Schema, options: &'a Ingestion) -> RowReader<'a> {
         let reader = match self.by {
             JoinBy::Ids => RowReader::labelled(schema, options),
             // The number of the row may be missing.
@@ -72,7 +72,7 @@ impl Keys {
     }
 
     /// The key of a logged prediction, and its ids if the key does not have them.
-    pub(super) fn of_line(&self, line: &Line) -> (Option<String>, Option<String>) {
+    pub(crate) fn of_line(&self, line: &Line) -> (Option<String>, Option<String>) {
         let ids = self.ids.iter().map(|(name, _)| line.id(name).unwrap_or_default());
         let ids = key(&ids.collect::<Vec<_>>());
         let row = line.row.to_string();
@@ -86,7 +86,7 @@ impl Keys {
     }
 
     /// The key of row `i` of a file of labels. A request of one row needs no number for it.
-    pub(super) fn of_row(&self, table: &Table, i: usize) -> Option<String> {
+    pub(crate) fn of_row(&self, table: &Table, i: usize) -> Option<String> {
         let texts = (0..self.columns.len()).map(|c| {
             let column = &table.ids[c];
             if i < column.len() { column.get(i) } else { "" }
@@ -104,7 +104,7 @@ impl Keys {
     }
 
     /// The time of row `i` of a file of labels, if it has one.
-    pub(super) fn time_of(&self, table: &Table, i: usize) -> Option<i64> {
+    pub(crate) fn time_of(&self, table: &Table, i: usize) -> Option<i64> {
         let name = self.time.as_ref()?;
         let own = self.columns.iter().position(|column| column == name);
         let column = table.ids.get(own.unwrap_or(self.columns.len()))?;
@@ -118,15 +118,24 @@ impl Keys {
     }
 
     /// Whether these texts of the id columns are those of an erased person.
-    pub(super) fn is_forgotten(&self, people: &Forgotten, ids: &[String]) -> bool {
+    pub(crate) fn is_forgotten(&self, people: &Forgotten, ids: &[String]) -> bool {
         people.has_values(|at| {
             let place = self.ids.iter().position(|(_, number)| *number == at)?;
             ids.get(place).map(String::as_str)
         })
     }
 
+    /// The same for a row of a file with the columns `names`.
+    pub(crate) fn is_row_of(&self, people: &Forgotten, names: &[String], row: &[String]) -> bool {
+        people.has_values(|at| {
+            let (name, _) = self.ids.iter().find(|(_, number)| *number == at)?;
+            let place = names.iter().position(|column| column == name)?;
+            row.get(place).map(String::as_str)
+        })
+    }
+
     /// The same for ids as the store has them.
-    pub(super) fn has_forgotten(&self, people: Option<&Forgotten>, ids: Option<&String>) -> bool {
+    pub(crate) fn has_forgotten(&self, people: Option<&Forgotten>, ids: Option<&String>) -> bool {
         let (Some(people), Some(ids)) = (people, ids) else { return false };
         let ids = serde_json::from_str::<Vec<String>>(ids).unwrap_or_default();
         self.is_forgotten(people, &ids)
