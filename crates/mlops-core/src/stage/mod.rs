@@ -23,6 +23,7 @@ pub mod ingest;
 mod labelled;
 mod land;
 mod look_alikes;
+pub mod look_up;
 mod new_rows;
 pub mod outcomes;
 pub mod output;

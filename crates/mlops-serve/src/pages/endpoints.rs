@@ -93,7 +93,10 @@ pub(crate) static PAGES: &[Endpoint] = &[
             |call| Box::pin(predictions::predictions(call)),
             || {
                 let text = json!({ "type": "string" });
-                shown("predictions", "Past predictions by an id, with their reasons")
+                let number = json!({ "type": "integer", "minimum": 0 });
+                let summary = "Past predictions by an id, and rows of the data by their id columns, \
+                               each as row.COLUMN, with their reasons";
+                shown("predictions", summary)
                     .asks(
                         "id",
                         &text,
@@ -101,6 +104,9 @@ pub(crate) static PAGES: &[Endpoint] = &[
                     )
                     .asks("at", &text, "The place of the one whose reasons are shown")
                     .asks("from", &text, "Where to go on with older ones")
+                    .asks("data", &number, "The data set that is searched; the newest without it")
+                    .asks("nth", &number, "The row of the data that is shown, from 0")
+                    .asks("rows_from", &number, "Where to go on in the data")
             },
         )],
     ),
@@ -151,6 +157,11 @@ pub(crate) static PAGES: &[Endpoint] = &[
                 shown("runs", "What ran when, for how long, and how it ended")
                     .asks("step", &text, "Only runs of this step")
                     .asks("failed", &text, "Only runs that failed, whatever the value")
+                    .asks(
+                        "missing",
+                        &text,
+                        "With \"all\" a page shows the missing cells of every column",
+                    )
                     .paged()
             },
         )],

@@ -10,6 +10,7 @@
 //! | `menu` | which pages there are, for the navigation |
 //! | `table`, `parts`, `values` | the components of pages: tables with paging, cards, facts, commands; numbers and times |
 //! | `charts`, `reasons` | charts with their numbers; what moved a prediction |
+//! | `predicted`, `rows`, `missing` | parts of pages: the prediction for a row of texts, rows of the data, missing data over time |
 //! | `style` | the style sheet and the icon |
 //! | `log_in` | the form for a token, and the cookie that keeps it |
 //!
@@ -26,14 +27,17 @@ mod ingestions;
 mod layout;
 pub(crate) mod log_in;
 mod menu;
+mod missing;
 mod parts;
 mod performance;
 mod playground;
+mod predicted;
 mod predictions;
 pub(crate) mod query;
 mod reasons;
 mod release;
 mod releases;
+mod rows;
 mod runs;
 mod sources;
 mod start;

@@ -7,20 +7,18 @@ use std::collections::HashMap;
 
 use axum::response::Response;
 use maud::{Markup, html};
-use mlops_core::evaluation::metrics::classify;
 use mlops_core::ids::ReleaseId;
 use mlops_core::ledger::Ledger;
 use mlops_core::model::{Explainer, Reference};
 use mlops_core::profile::{ColumnProfile, ColumnSummary};
 use mlops_core::stage::diagnose;
-use mlops_core::table::Table;
 use mlops_core::table::date::spell;
 use mlops_report::format;
 use serde::Serialize;
 
 use super::parts::{Mood, badge, card, empty, facts, label};
+use super::predicted::{Fault, Prediction};
 use super::query::Query;
-use super::reasons::Reasons;
 use super::threshold::NOTHING_LIVE;
 use super::view::{View, answer, rendered};
 use super::visit::Visit;
@@ -29,8 +27,6 @@ use crate::call::Call;
 use crate::columns::Slot;
 use crate::live::Loaded;
 use crate::predict::reading::Decimal;
-use crate::predict::rows::{Notes, Rows, Wants};
-use crate::predict::with_table;
 use crate::problem::Problem;
 use crate::state::State;
 
@@ -76,23 +72,6 @@ enum Kind {
     Number,
     Date,
     Category,
-}
-
-#[derive(Serialize)]
-struct Fault {
-    column: Option<String>,
-    reason: String,
-}
-
-#[derive(Serialize)]
-struct Prediction {
-    label: String,
-    positive: bool,
-    probability: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    points: Option<i64>,
-    unknown_categories: u64,
-    reasons: Option<Reasons>,
 }
 
 /// Answers `GET /playground`.
@@ -151,57 +130,15 @@ impl Page {
         }
     }
 
-    /// Predicts the row in the fields, as a request with the same texts would be predicted.
+    /// Predicts the row in the fields.
     fn predict(&mut self, app: &State, loaded: &Loaded) {
-        let mut notes = Notes::default();
-        let mut found = None;
-        let reasons = &app.service().config.reasons;
-        let fields = &self.fields;
-        with_table(loaded, 0, |table| {
-            let mut take = |table: &Table, _: &mut Notes| {
-                let predictor = mlops_core::model::Predictor::new(&loaded.model);
-                let mut probabilities = Vec::new();
-                let (_, unknown_categories) = predictor.probabilities(table, &mut probabilities);
-                let Some(probability) = probabilities.first().copied().filter(|p| p.is_finite())
-                else {
-                    return;
-                };
-                let positive = classify(probability, loaded.model.training.threshold);
-                let points = loaded.scorecard.as_ref().and_then(|card| {
-                    card.points(&loaded.model.encoder, table).into_iter().next().flatten()
-                });
-                let value = |column: &str| {
-                    let field = fields.iter().find(|field| field.column == column);
-                    field.map(|field| field.value.clone()).unwrap_or_default()
-                };
-                found = Some(Prediction {
-                    label: loaded.model.label(positive).to_owned(),
-                    positive,
-                    probability,
-                    points,
-                    unknown_categories,
-                    reasons: Reasons::of(&loaded.model, reasons, table, value),
-                });
-            };
-            let cells = &loaded.readings.get(Decimal::default()).cells;
-            let mut rows =
-                Rows::new((loaded, cells), table, &mut notes, Wants::Features, &mut take);
-            for (place, field) in fields.iter().enumerate() {
-                if let Some(column) = rows.find(&field.column, place) {
-                    rows.text(column, &field.value);
-                }
-            }
-            rows.end();
-            rows.flush();
-        });
-        let faults = notes.faults.first.into_iter();
-        self.faults = faults.map(|f| Fault { column: f.column, reason: f.reason }).collect();
-        if found.is_none() && self.faults.is_empty() {
-            let reason =
-                "the values are too large for this model: the score is not a number".to_owned();
-            self.faults.push(Fault { column: None, reason });
+        let fields = self.fields.iter();
+        let texts: Vec<(&str, &str)> =
+            fields.map(|field| (field.column.as_str(), field.value.as_str())).collect();
+        match Prediction::of(app, loaded, Decimal::default(), &texts) {
+            Ok(prediction) => self.prediction = Some(prediction),
+            Err(faults) => self.faults = faults,
         }
-        self.prediction = found.filter(|_| self.faults.is_empty());
     }
 }
 

@@ -1,4 +1,4 @@
-//! `/predictions`: looks predictions up by an id, and shows the reasons for one of them.
+//! `/predictions`: looks predictions up by an id, and rows of a data set by theirs, and shows the reasons for one.
 //!
 //! Read from the log of predictions, the newest part first and only so much of it for each request. Not for writing it:
 //! see `crate::prediction_log`.
@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::parts::{Mood, badge, card, code, empty, facts, label};
 use super::query::encoded;
 use super::reasons::Reasons;
+use super::rows;
 use super::table::{numbers, table, texts};
 use super::values::{count, minutes, none};
 use super::view::{View, answer, trouble};
@@ -52,6 +53,8 @@ pub(crate) struct Page {
     older: Option<String>,
     /// The one whose reasons are shown: the newest, or the one that was asked for.
     shown: Option<Shown>,
+    /// Rows of a data set, if they were looked up.
+    rows: Option<rows::Found>,
 }
 
 /// A logged prediction.
@@ -100,6 +103,7 @@ pub(crate) async fn predictions(call: Call) -> Result<Response, Problem> {
             searched: 0,
             older: None,
             shown: None,
+            rows: rows::find(app, loaded.as_deref(), visit)?,
         };
         if let Some(log) = log.filter(|_| !page.id.is_empty()) {
             page.search(app, loaded.as_deref(), &log, visit)?;
@@ -212,6 +216,10 @@ impl View for Page {
             @if !self.id.is_empty() && self.is_kept {
                 (card("found", "Found", &self.list(visit)))
             }
+            @if !self.id_columns.is_empty() {
+                (rows::form(visit, &self.id_columns, self.rows.as_ref()))
+            }
+            @if let Some(rows) = &self.rows { (rows.shown(visit)) }
         }
     }
 }

@@ -9,6 +9,7 @@ use mlops_core::ids::{RunOutcome, Step};
 use mlops_core::ledger::{RunSummary, RunsWanted};
 use mlops_core::stage::views::runs::{self, Run, Runs};
 
+use super::missing::over_time;
 use super::parts::{Mood, badge, card, code, command, empty, facts, label};
 use super::table::{numbers, pages, table, texts};
 use super::values::{none, seconds, time, time_or_none};
@@ -78,7 +79,12 @@ impl View for Runs {
                 (pages(visit, "the runs", &self.runs))
             }
         };
-        card("runs", "What ran", &list)
+        html! {
+            (card("runs", "What ran", &list))
+            @if self.runs.page == 1 {
+                (card("missing", "Missing data over time", &over_time(visit, &self.missing)))
+            }
+        }
     }
 }
 

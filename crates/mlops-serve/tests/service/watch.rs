@@ -216,6 +216,79 @@ fn a_past_prediction_is_found_by_each_of_its_ids_with_its_reasons() {
 }
 
 #[test]
+fn a_row_of_the_data_is_found_by_its_ids_with_what_the_live_model_says_of_it() {
+    let scene = decided();
+    let service = scene.serve();
+    let text = rows(300, 7, true);
+    let full = |line: &&str| {
+        line.split(',').all(|cell| !cell.is_empty() && cell != "NA" && cell != "unseen")
+    };
+    let line = text.lines().skip(1).find(|line| full(line) && !line.contains('"')).unwrap();
+    let cells: Vec<&str> = line.split(',').collect();
+    let found =
+        service.get(&format!("/predictions?row.customer={}", cells[0])).ends_with(200).json();
+    let found = &found["rows"];
+    assert_eq!(found["columns"], json!(["customer", "age", "balance", "country", "churned"]));
+    let [row] = &found["rows"].as_array().unwrap()[..] else { panic!("{found}") };
+    // All ages of this file were moved.
+    let age: u32 = cells[1].parse::<u32>().unwrap() + 30;
+    assert_eq!((&row[0], &row[1]), (&json!(cells[0]), &json!(age.to_string())), "{found}");
+    let asked = json!({ "age": age, "balance": cells[2], "country": cells[3] });
+    let told = service.post("/prediction?explain=3", &asked).ends_with(200).json();
+    let prediction = &found["shown"]["prediction"];
+    assert_eq!(prediction["probability"], told["probabilities"][0]);
+    let explained = &told["explanations"]["rows"][0]["contributions"];
+    let parts = prediction["reasons"]["contributions"].as_array().unwrap();
+    assert_eq!(parts.len(), 3);
+    for (part, explained) in parts.iter().zip(explained.as_array().unwrap()) {
+        assert_eq!(part["column"], explained["column"]);
+        assert_eq!(part["contribution"], explained["contribution"]);
+    }
+    let page = html(&service, &format!("/predictions?row.customer={}", cells[0]));
+    assert!(page.contains("Row of the data") && page.contains(&format!("age = {age}")), "{page}");
+    assert!(page.contains("<svg") && page.contains("All cells of the row"), "{page}");
+    // The first data set lacks it, and others are told apart from what is not there.
+    let before = service.get(&format!("/predictions?row.customer={}&data=1", cells[0])).json();
+    assert_eq!((&before["rows"]["dataset"], &before["rows"]["rows"]), (&json!(1), &json!([])));
+    assert!(
+        html(&service, "/predictions?row.customer=nobody").contains("No row of finaldata2.csv")
+    );
+    let gone = service.get("/predictions?row.customer=x&data=99").ends_with(200).json();
+    assert_eq!(gone["rows"]["file"], Value::Null);
+    service.get("/predictions?row.nothing=x").ends_with(400);
+    let hostile = html(&service, "/predictions?row.customer=%3Cscript%3E");
+    assert!(hostile.contains("&lt;script&gt;") && !hostile.contains("<script>"));
+    assert_eq!(service.get("/predictions").json()["rows"], Value::Null);
+}
+
+#[test]
+fn missing_cells_are_shown_by_column_and_run() {
+    let scene = decided();
+    let service = scene.serve();
+    let json = service.get("/runs").ends_with(200).json();
+    let runs = json["missing"]["runs"].as_array().unwrap();
+    let counts: Vec<u64> = runs.iter().map(|run| run["dataset"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [2, 1], "{json}");
+    let text = rows(300, 7, true);
+    let holes = |c: usize| {
+        text.lines().skip(1).filter(|l| ["", "NA"].contains(&l.split(',').nth(c).unwrap())).count()
+    };
+    for (c, name) in [(1, "age"), (2, "balance")] {
+        let columns = json["missing"]["columns"].as_array().unwrap();
+        let column = columns.iter().find(|column| column["column"] == name).unwrap();
+        let share = holes(c) as f64 / 300.0;
+        assert!((column["shares"][0].as_f64().unwrap() - share).abs() < 1e-12, "{column} {share}");
+        assert_eq!(column["shares"][1], 0.0, "the first file has no holes");
+    }
+    let page = html(&service, "/runs");
+    assert!(page.contains("Missing data over time") && page.contains("300 rows"), "{page}");
+    let run = runs[0]["run_id"].as_str().unwrap();
+    assert!(page.contains(&format!("/runs/{run}")), "{page}");
+    assert!(html(&service, "/runs?missing=all").contains("country"));
+    assert!(!html(&service, "/runs?page=2").contains("Missing data over time"));
+}
+
+#[test]
 fn without_a_log_or_features_the_page_says_what_to_set() {
     let scene = Scene::deployed(&json!({}));
     let service = scene.serve();

@@ -8,6 +8,7 @@ pub mod decisions;
 pub mod findings;
 pub mod ingestions;
 pub mod live;
+pub mod missing;
 pub mod release;
 pub mod releases;
 pub mod runs;

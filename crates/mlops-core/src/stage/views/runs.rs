@@ -5,6 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::missing::{self, Missing};
 use crate::Result;
 use crate::ids::{RunId, Step};
 use crate::ledger::{Ledger, Paged, RunSummary, RunsWanted};
@@ -18,6 +19,8 @@ pub struct Runs {
     pub step: Option<Step>,
     /// Only runs that failed are told.
     pub failed: bool,
+    /// Missing data over time.
+    pub missing: Missing,
     /// The runs.
     #[serde(flatten)]
     pub runs: Paged<RunSummary>,
@@ -49,9 +52,12 @@ pub struct RunStep {
 /// Reads page `page` of the runs that `wanted` names.
 pub fn read(context: &Context, wanted: RunsWanted, page: u64) -> Result<Runs> {
     let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
-    let runs = ledger.map(|ledger| ledger.runs_paged(wanted, page)).transpose()?;
     let RunsWanted { step, failed } = wanted;
-    Ok(Runs { step, failed, runs: runs.unwrap_or_else(Paged::empty) })
+    let Some(ledger) = ledger else {
+        return Ok(Runs { step, failed, missing: Missing::default(), runs: Paged::empty() });
+    };
+    let (missing, runs) = (missing::read(&ledger)?, ledger.runs_paged(wanted, page)?);
+    Ok(Runs { step, failed, missing, runs })
 }
 
 /// Reads the run called `id`; `None` if it is not on record.
