@@ -59,7 +59,7 @@ dist: needs ## An archive for machines without Rust, in target/dist
 cluster-up: ## A scheduler and two executors on this machine (docs/growing.md)
 	@packaging/cluster.sh up
 
-cluster-first-run: ## The shipped files become a data set on them
+cluster-first-run: ## The shipped files become a data set and a model on them
 	@packaging/cluster.sh first-run
 
 cluster-down: ## Stop them
