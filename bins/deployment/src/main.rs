@@ -24,7 +24,7 @@ use mlops_runtime::renew;
                   nothing to do, 1 failed or a release is damaged, 2 wrong usage or configuration, \
                   75 another run is at work"
 )]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

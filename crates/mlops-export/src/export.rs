@@ -163,7 +163,13 @@ fn made(
             ("model.sql".to_owned(), sql::select(formula, dialect, table, id).into_bytes()),
             ("model-test.sql".to_owned(), sql::test(formula, dialect, golden).into_bytes()),
         ],
-        Form::Pmml => one("model.pmml", pmml::document(formula, release).into_bytes()),
+        Form::Pmml => {
+            let mut files = one("model.pmml", pmml::regression::document(formula, release).into());
+            if let Some(card) = pmml::scorecard::document(formula, release) {
+                files.push(("scorecard.pmml".to_owned(), card.into_bytes()));
+            }
+            files
+        }
         // Made of other things than the formula.
         Form::Card => Vec::new(),
         Form::Mlflow => {

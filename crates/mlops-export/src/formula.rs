@@ -141,6 +141,19 @@ impl Scaled {
     }
 }
 
+impl Term {
+    /// Whether there is no prediction for a row that misses the value of the column.
+    pub fn needs_a_value(&self) -> bool {
+        match self {
+            Self::Line { fill, .. }
+            | Self::Spline { fill, .. }
+            | Self::Age { fill, .. }
+            | Self::Calendar { fill, .. } => fill.is_none(),
+            Self::Bins { missing, .. } | Self::Texts { missing, .. } => missing.is_none(),
+        }
+    }
+}
+
 impl Formula {
     /// The formula of `model`, which gives the probabilities in `golden`.
     ///

@@ -102,6 +102,14 @@ impl<'a> Explainer<'a> {
         self.columns[column].reference
     }
 
+    /// What the reference of `column` adds to the log-odds.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn reference_part(&self, column: usize) -> f64 {
+        self.columns[column].part
+    }
+
     /// The row that has the reference in every column.
     pub fn reference_row(&self) -> ReferenceRow {
         let value = |column| match self.reference(column) {

@@ -1,5 +1,5 @@
 //! Exports in the programs that they are for, as far as these are installed: onnxruntime, SQLite, DuckDB,
-//! PostgreSQL, MLflow and PyPMML. Not for the formula itself: see `formula`.
+//! PostgreSQL, MLflow, PyPMML and JPMML. Not for the formula itself: see `formula`.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use mlops_export::{Form, Options};
 use mlops_testkit::postgres::Postgres;
 use mlops_testkit::{Scene, not_run, variable};
 
-use crate::scenes::{self, KINDS, deployed};
+use crate::scenes::{self, CARDS, KINDS, deployed};
 
 /// Exports the live release; returns its model and the folder of the files.
 fn exported(scene: &Scene, forms: &[Form]) -> (Model, String) {
@@ -75,6 +75,12 @@ fn mlflow_loads_the_folder() {
 #[test]
 fn pypmml_computes_the_document() {
     read_by("pmml", &KINDS, Form::Pmml);
+}
+
+#[test]
+fn jpmml_computes_the_documents_which_are_valid_by_the_schema() {
+    let kinds: Vec<&str> = KINDS.into_iter().chain(CARDS).collect();
+    read_by("jpmml", &kinds, Form::Pmml);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use mlops_core::Table;
 use mlops_core::ids::Step;
-use mlops_core::model::{Model, Predictor};
+use mlops_core::model::{Explainer, Explanations, Model, Predictor, Scorecard, Shape};
 use mlops_core::stage::deploy::{self, Leave};
 use mlops_core::table::date;
 use mlops_testkit::Scene;
@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// The kinds of models: plain numbers and categories, rare levels pooled, rows with gaps refused, and
 /// splines, bins and dates.
 pub(crate) const KINDS: [&str; 4] = ["plain", "pooled", "strict", "shaped"];
+
+/// Kinds whose columns all have bins or categories: with points, without, and with gaps refused.
+pub(crate) const CARDS: [&str; 3] = ["points", "binned", "strict points"];
 
 /// A workspace with a live release of this kind.
 pub(crate) fn deployed(kind: &str) -> Scene {
@@ -27,6 +30,9 @@ pub(crate) fn deployed(kind: &str) -> Scene {
             "dates": {"since": {"against": "seen", "month": true}, "seen": {"against": "2024-02-29"},
                 "until": {"against": "nothing", "weekday": true}},
         }),
+        "points" => json!({"bins": all_binned(), "scorecard": {"points0": 500, "pdo": 40}}),
+        "strict points" => json!({"bins": all_binned(), "scorecard": {}, "missing": "drop"}),
+        "binned" => json!({"bins": all_binned()}),
         _ => json!({}),
     };
     if kind == "pooled" {
@@ -79,6 +85,11 @@ pub(crate) fn deployed(kind: &str) -> Scene {
     scene
 }
 
+/// Bins for all columns but one of categories.
+fn all_binned() -> Value {
+    json!({"x": {}, "y \"q\" z": {"max_bins": 3}, "big": {}, "size": {}})
+}
+
 /// One row: numbers, then dates as days since 1970, and texts.
 pub(crate) type Row = (Vec<Option<f64>>, Vec<String>);
 
@@ -112,12 +123,38 @@ pub(crate) fn rows(model: &Model, count: usize, seed: u64) -> Vec<Row> {
 
 /// Our own probabilities of `rows`.
 pub(crate) fn probabilities(model: &Model, rows: &[Row]) -> Vec<Option<f64>> {
+    let found = Predictor::new(model).predict(&table(model, rows)).rows;
+    found.into_iter().map(|row| row.map(|row| row.probability)).collect()
+}
+
+fn table(model: &Model, rows: &[Row]) -> Table {
     let mut table = Table::new(&model.schema);
     for (numbers, texts) in rows {
         table.push_values(numbers, texts);
     }
-    let found = Predictor::new(model).predict(&table).rows;
-    found.into_iter().map(|row| row.map(|row| row.probability)).collect()
+    table
+}
+
+/// The points of `rows`, if the model has a scorecard.
+fn points(model: &Model, rows: &[Row]) -> Option<Vec<Option<i64>>> {
+    Some(Scorecard::of(model)?.points(&model.encoder, &table(model, rows)))
+}
+
+/// For each row the columns that make the positive label more likely than the reference does, with what
+/// they add, the largest first; not for rows without a prediction.
+fn reasons(model: &Model, rows: &[Row]) -> Vec<Vec<(String, f64)>> {
+    let explainer = Explainer::new(model);
+    let mut answers = Explanations::default();
+    explainer.explain(&table(model, rows), explainer.columns(), &mut answers);
+    let of_row = |row: usize| {
+        let all = answers.largest(row).iter().filter(|reason| reason.value > 0.0);
+        let mut reasons: Vec<(String, f64)> = all
+            .map(|reason| (explainer.name(reason.column as usize).to_owned(), reason.value))
+            .collect();
+        reasons.sort_by(|a, b| b.1.total_cmp(&a.1));
+        reasons
+    };
+    (0..rows.len()).map(of_row).collect()
 }
 
 /// What the script of readers is told: columns with their kinds, rows with dates as days and as texts, and
@@ -142,6 +179,11 @@ pub(crate) fn told(model: &Model, rows: &[Row], tolerance: f64) -> Value {
         "rows": cells.collect::<Vec<_>>(),
         "dates": spelt.collect::<Vec<_>>(),
         "probabilities": probabilities(model, rows),
+        "points": points(model, rows),
+        "factor": model.scale.map(mlops_core::config::Scale::factor),
+        "reasons": reasons(model, rows),
+        "all_in_bins": model.encoder.dates.is_empty()
+            && model.encoder.numeric.iter().all(|feature| matches!(feature.shape, Shape::Bins(_))),
         "threshold": model.training.threshold,
         "labels": [model.label(true), model.label(false)],
         "tolerance": tolerance,

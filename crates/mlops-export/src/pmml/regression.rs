@@ -1,5 +1,4 @@
-//! A model as a document of the Predictive Model Markup Language (PMML) 4.4: a `RegressionModel` whose
-//! derived fields are the features.
+//! A `RegressionModel`, whose derived fields are the features.
 //!
 //! Features are standardised in derived fields rather than folded into coefficients, so that numbers far
 //! from 0 lose no digits. Not for dates, which PMML counts in another way: they are days since 1970, as
@@ -9,102 +8,68 @@ use std::fmt::Write as _;
 
 use mlops_core::release::Release;
 
+use super::{apply, constant, dictionary, escaped, file, mining, quoted};
 use crate::formula::{Formula, Scaled, Term, Until};
 
 /// The document.
 pub fn document(formula: &Formula, release: &Release) -> String {
     let mut document =
-        Document { formula, fields: String::new(), predictors: String::new(), derived: 0 };
+        Document { formula, fields: String::new(), predictors: String::new(), names: Vec::new() };
     for term in &formula.terms {
         document.term(term);
     }
     let target = quoted(release.model.schema.target());
     let [positive, negative] = [0, 1].map(|which| quoted(&formula.labels[which]));
-    let mut dictionary = String::new();
-    let mut mining = String::new();
-    for name in &formula.numbers {
-        let name = quoted(name);
-        let _ = writeln!(
-            dictionary,
-            "    <DataField name={name} optype=\"continuous\" dataType=\"double\"/>"
-        );
-        let _ = writeln!(
-            mining,
-            "      <MiningField name={name} invalidValueTreatment=\"asMissing\"/>"
-        );
-    }
-    for name in &formula.texts {
-        let name = quoted(name);
-        let _ = write!(
-            dictionary,
-            "    <DataField name={name} optype=\"categorical\" dataType=\"string\">"
-        );
-        for spelling in formula.missing.iter().map(String::as_str).chain([""]) {
-            let _ = write!(dictionary, "<Value value={} property=\"missing\"/>", quoted(spelling));
-        }
-        dictionary.push_str("</DataField>\n");
-        let _ = writeln!(mining, "      <MiningField name={name} invalidValueTreatment=\"asIs\"/>");
-    }
+    let [probability, predicted] =
+        ["probability", "predicted"].map(|name| quoted(&formula.free_name(name)));
+    let label = format!(
+        "    <DataField name={target} optype=\"categorical\" dataType=\"string\"><Value \
+         value={positive}/><Value value={negative}/></DataField>\n"
+    );
+    let predicted_label = document.label(&probability);
     let Document { fields, predictors, .. } = document;
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <PMML version=\"4.4\" xmlns=\"http://www.dmg.org/PMML-4_4\">\n\
-         \x20 <Header description={about}>\n\
-         \x20   <Application name=\"mlops-export\" version=\"{version}\"/>\n\
-         \x20 </Header>\n\
-         \x20 <DataDictionary>\n{dictionary}\
-         \x20   <DataField name={target} optype=\"categorical\" dataType=\"string\">\
-         <Value value={positive}/><Value value={negative}/></DataField>\n\
-         \x20 </DataDictionary>\n\
-         \x20 <RegressionModel modelName={name} functionName=\"classification\" \
+    // An empty list of transformations is not valid.
+    let transformations = if fields.is_empty() {
+        String::new()
+    } else {
+        format!("    <LocalTransformations>\n{fields}    </LocalTransformations>\n")
+    };
+    let model = format!(
+        "  <RegressionModel modelName={name} functionName=\"classification\" \
          normalizationMethod=\"logit\">\n\
          \x20   <MiningSchema>\n{mining}\
          \x20     <MiningField name={target} usageType=\"target\"/>\n\
          \x20   </MiningSchema>\n\
          \x20   <Output>\n\
-         \x20     <OutputField name=\"probability\" optype=\"continuous\" dataType=\"double\" \
+         \x20     <OutputField name={probability} optype=\"continuous\" dataType=\"double\" \
          feature=\"probability\" value={positive}/>\n\
-         \x20     <OutputField name=\"predicted\" optype=\"categorical\" dataType=\"string\" \
-         feature=\"transformedValue\"><Apply function=\"if\"><Apply function=\"isNotMissing\">\
-         <FieldRef field=\"probability\"/></Apply><Apply function=\"if\"><Apply \
-         function=\"greaterThan\"><FieldRef field=\"probability\"/><Constant \
-         dataType=\"double\">{threshold:?}</Constant></Apply><Constant \
-         dataType=\"string\">{yes}</Constant><Constant dataType=\"string\">{no}</Constant></Apply>\
-         </Apply></OutputField>\n\
+         \x20     <OutputField name={predicted} optype=\"categorical\" dataType=\"string\" \
+         feature=\"transformedValue\">{predicted_label}</OutputField>\n\
          \x20   </Output>\n\
-         \x20   <LocalTransformations>\n{fields}\
-         \x20   </LocalTransformations>\n\
+         {transformations}\
          \x20   <RegressionTable targetCategory={positive} intercept=\"{intercept:?}\">\n{predictors}\
          \x20   </RegressionTable>\n\
          \x20   <RegressionTable targetCategory={negative} intercept=\"0\"/>\n\
-         \x20 </RegressionModel>\n\
-         </PMML>\n",
-        about = quoted(&format!(
-            "Release {}, trained on {}",
-            release.id,
-            release.manifest.dataset.file_name()
-        )),
-        version = env!("CARGO_PKG_VERSION"),
+         \x20 </RegressionModel>\n",
+        mining = mining(formula),
         name = quoted(release.id.as_str()),
-        threshold = formula.threshold,
         intercept = formula.intercept,
-        yes = escaped(&formula.labels[0]),
-        no = escaped(&formula.labels[1]),
-    )
+    );
+    file(release, &(dictionary(formula) + &label), &model)
 }
 
 struct Document<'a> {
     formula: &'a Formula,
     fields: String,
     predictors: String,
-    derived: usize,
+    /// The names of the derived fields.
+    names: Vec<String>,
 }
 
 impl Document<'_> {
     /// Adds a field that `expression` computes, with a coefficient.
     fn predictor(&mut self, column: &str, expression: &str, coefficient: f64) {
-        self.derived += 1;
-        let name = quoted(&format!("{column} (feature {})", self.derived));
+        let name = quoted(&format!("{column} (feature {})", self.names.len() + 1));
         let _ = writeln!(
             self.fields,
             "      <DerivedField name={name} optype=\"continuous\" dataType=\"double\">{expression}\
@@ -114,6 +79,29 @@ impl Document<'_> {
             self.predictors,
             "      <NumericPredictor name={name} coefficient=\"{coefficient:?}\"/>"
         );
+        self.names.push(name);
+    }
+
+    /// The label of a row. Without a prediction some readers do not define the field `probability`,
+    /// which therefore is not asked for where a feature is missing.
+    fn label(&self, probability: &str) -> String {
+        let formula = self.formula;
+        let field = format!("<FieldRef field={probability}/>");
+        let positive = apply("greaterThan", &[&field, &constant(formula.threshold)]);
+        let [yes, no] = [0, 1].map(|which| {
+            format!("<Constant dataType=\"string\">{}</Constant>", escaped(&formula.labels[which]))
+        });
+        let label = apply("if", &[&positive, &yes, &no]);
+        if !formula.terms.iter().any(Term::needs_a_value) {
+            return label;
+        }
+        let there = |name: &String| apply("isNotMissing", &[&format!("<FieldRef field={name}/>")]);
+        let there: Vec<String> = self.names.iter().map(there).collect();
+        let all = match there.as_slice() {
+            [one] => one.clone(),
+            _ => apply("and", &there.iter().map(String::as_str).collect::<Vec<_>>()),
+        };
+        apply("if", &[&all, &label])
     }
 
     fn number(&self, column: usize, fill: Option<f64>) -> String {
@@ -208,15 +196,6 @@ fn or_missing(field: &str, missing: Option<f64>, expression: &str) -> String {
     apply("if", &[&is_there, expression])
 }
 
-fn apply(function: &str, arguments: &[&str]) -> String {
-    let function = escaped(function);
-    format!("<Apply function=\"{function}\">{}</Apply>", arguments.concat())
-}
-
-fn constant(x: f64) -> String {
-    format!("<Constant dataType=\"double\">{x:?}</Constant>")
-}
-
 /// The element of `adds` that `at` counts to.
 fn chosen(at: &str, adds: &[f64]) -> String {
     let mut expression = constant(adds.last().copied().unwrap_or_default());
@@ -276,27 +255,4 @@ fn curve(knots: &[f64], j: usize, x: &str) -> String {
     let beyond = apply("*", &[&constant(before - knot), &apply("-", &[&beyond, &constant(1.0)])]);
     let is_beyond = apply("greaterOrEqual", &[&u, &constant(1.0)]);
     apply("if", &[&is_beyond, &beyond, &within])
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // Line ends and tabs would become blanks in an attribute; XML has no other control characters.
-            '\t' | '\n' | '\r' => {
-                let _ = write!(out, "&#{};", u32::from(c));
-            }
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", escaped(text))
 }
