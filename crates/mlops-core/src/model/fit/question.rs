@@ -115,7 +115,7 @@ pub struct Digits {
 }
 
 /// Numbers that are sent bit for bit.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Numbers(pub Vec<f64>);
 
 impl Numbers {
