@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 # Compiling takes minutes the first time: cargo shows how far it is. The second call says nothing.
 BUILD = cargo build --release --bin
 RUN = cargo run --release --quiet --bin
+BUILT = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help needs build first-run ingestion training scoring deployment diagnostics reporting fullprocess app apicalls \
@@ -44,22 +45,23 @@ cron-uninstall: ## Remove it from the crontab
 	@packaging/cron.sh uninstall "$(CONFIG)"
 
 build: needs ## All binaries, into target/release
-	cargo build --release --workspace
+	cargo build --release --workspace --exclude mlops-package
 
-install: needs ## One executable, mlops, into PREFIX=/usr/local, with units of systemd
-	@$(BUILD) mlops
-	@packaging/install.sh install "$(PREFIX)"
+install: needs ## One executable, mlops, into PREFIX=/usr/local, with manual pages, completions and units of systemd
+	@MLOPS_VERSION="$$(packaging/version.sh)" $(BUILD) mlops --bin mlops-package
+	@packaging/tree.sh "$(BUILT)/package" "$(BUILT)/release/mlops" "$(BUILT)/release/mlops-package"
+	@packaging/install.sh install "$(PREFIX)" "$(BUILT)/package"
 
 uninstall: ## Remove what install put there; data stay
 	@packaging/install.sh uninstall "$(PREFIX)"
 
-dist: needs ## An archive for machines without Rust, in target/dist
+dist: needs ## An archive for machines without Rust, and a package of Debian, in target/dist
 	@packaging/dist.sh
 
 cluster-up: ## A scheduler and two executors on this machine (docs/growing.md)
 	@packaging/cluster.sh up
 
-cluster-first-run: ## The shipped files become a data set on them
+cluster-first-run: ## The shipped files become a data set and a model on them
 	@packaging/cluster.sh first-run
 
 cluster-down: ## Stop them

@@ -19,7 +19,7 @@ use mlops_runtime::apicalls;
                   for the app come from the environment: MLOPS_READ_TOKEN and MLOPS_PREDICT_TOKEN, \
                   as for the app itself."
 )]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

@@ -21,7 +21,7 @@ use mlops_serve::{Options, Reload, Settings, Tokens};
                   app --host 0.0.0.0\n\nSIGHUP makes it reload configuration, tokens and certificate; a second SIGTERM or Ctrl-C ends it at once.\n\nExit codes: 0 stopped on request with all requests answered, 1 \
                   failed or requests were cut off, 2 wrong usage or configuration"
 )]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

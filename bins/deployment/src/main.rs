@@ -23,7 +23,7 @@ mod export;
                   nothing to do, 1 failed or a release is damaged, 2 wrong usage or configuration, \
                   75 another run is at work"
 )]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

@@ -22,7 +22,7 @@ use mlops_runtime::{alerts, dependencies, renew};
                   diagnostics --data clients.csv --output risk.csv --explain 4\n  diagnostics \
                   compare 2 3"
 )]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

@@ -22,7 +22,7 @@ use mlops_sources::Everywhere;
                   keep a run from ending well"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

@@ -21,7 +21,7 @@ use mlops_sources::Everywhere;
                   codes: 0 done or nothing to do, 1 failed or a file was refused, 2 wrong usage or \
                   configuration, 3 done but a person is needed, 75 another run is at work"
 )]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

@@ -26,7 +26,7 @@ use mlops_sources::Everywhere;
 )]
 #[command(group = ArgGroup::new("people").args(["forget", "forget_file"]).multiple(true))]
 #[expect(clippy::struct_excessive_bools, reason = "one for each switch")]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

@@ -14,7 +14,7 @@ use mlops_report::stage::{self, Since};
     version = mlops_runtime::VERSION,
     after_help = "Examples:\n  reporting && xdg-open data/practicemodels/report.html\n  reporting --since 3"
 )]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 

@@ -12,7 +12,7 @@ use mlops_core::stage::score;
 /// constant answer
 #[derive(Parser)]
 #[command(version = mlops_runtime::VERSION, after_help = "Example:\n  scoring --json | jq .f1")]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 }

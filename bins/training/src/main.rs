@@ -11,7 +11,7 @@ use mlops_core::stage::train;
 /// Trains a scaler and a logistic regression on the newest data set, leaving out test rows
 #[derive(Parser)]
 #[command(version = mlops_runtime::VERSION, after_help = "Example:\n  training --json | jq .card.coefficients")]
-struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     common: mlops_runtime::Common,
 }

@@ -59,7 +59,9 @@ pub use environment::{secret, user};
 pub use unattended::run_unattended;
 pub use watchdog::Watchdog;
 
-/// What `--version` says: the version and, in a build for others (`make dist`), the commit.
+/// What `--version` says: the version and, in a build for others (`make install`, `make dist`), the commit and its day, what
+/// it was built for, and the compiler, as `packaging/version.sh` prints them. Other builds do not say a commit, since it
+/// would be wrong after the next one unless each commit compiled everything again.
 pub const VERSION: &str = match option_env!("MLOPS_VERSION") {
     Some(version) => version,
     None => env!("CARGO_PKG_VERSION"),
