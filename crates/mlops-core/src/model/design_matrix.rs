@@ -21,6 +21,7 @@ use super::encoded_rows::EncodedRows;
 use super::encoder::{CategoricalFeature, Encoder, NumericFeature, empty_columns};
 use super::ranks::{ColumnRange, medians};
 use super::shapes::Source;
+use super::totals::totals;
 use crate::config::choices::MissingPolicy;
 use crate::config::choices::Pooling;
 
@@ -40,10 +41,10 @@ pub struct TrainingBatch {
 
 /// The range of the values of a numeric column.
 #[derive(Debug, Clone, Copy)]
-struct KnownRange {
-    lowest: f64,
-    highest: f64,
-    whole: bool,
+pub(super) struct KnownRange {
+    pub(super) lowest: f64,
+    pub(super) highest: f64,
+    pub(super) whole: bool,
 }
 
 impl KnownRange {
@@ -65,7 +66,7 @@ impl KnownRange {
         known.into_iter().fold(Self::NOTHING, Self::and)
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self {
             lowest: self.lowest.min(other.lowest),
             highest: self.highest.max(other.highest),
@@ -126,8 +127,8 @@ fn pick<T: Copy>(values: &mut Vec<T>, kept: &[usize]) {
 
 /// The values of a categorical column, by first appearance, with their counts.
 #[derive(Debug, Default)]
-struct Levels {
-    found: Vec<(String, u64)>,
+pub(super) struct Levels {
+    pub(super) found: Vec<(String, u64)>,
     places: HashMap<String, usize>,
 }
 
@@ -142,7 +143,7 @@ impl Levels {
 
     /// Counts `text`; returns its index.
     #[expect(clippy::single_match_else, reason = "the place is found or made")]
-    fn add(&mut self, text: &str, count: u64) -> usize {
+    pub(super) fn add(&mut self, text: &str, count: u64) -> usize {
         let place = match self.places.get(text) {
             Some(place) => *place,
             None => {
@@ -166,12 +167,12 @@ pub struct TrainingRows {
     missing: MissingPolicy,
     pooling: Pooling,
     shapes: Shapes,
-    rows: PackedBlocks,
-    known: Vec<KnownRange>,
-    levels: Vec<Levels>,
-    missing_rows: u64,
-    missing_cells: Vec<u64>,
-    dropped: u64,
+    pub(super) rows: PackedBlocks,
+    pub(super) known: Vec<KnownRange>,
+    pub(super) levels: Vec<Levels>,
+    pub(super) missing_rows: u64,
+    pub(super) missing_cells: Vec<u64>,
+    pub(super) dropped: u64,
     /// Memory for learning the encoding, in bytes.
     memory: usize,
 }
@@ -375,14 +376,7 @@ impl TrainingRows {
 
     /// Arithmetic means, rounded once.
     fn means(&self) -> Result<Vec<Option<f64>>> {
-        let mut sums = vec![ExactSum::default(); self.names.0.len()];
-        let wanted: Vec<usize> = (0..sums.len()).collect();
-        let mut buffer = Vec::new();
-        for index in 0..self.rows.blocks() {
-            self.rows.columns(index, &wanted, &mut buffer, |j, values| {
-                values.iter().filter(|v| !v.is_nan()).for_each(|v| sums[j].add(*v));
-            })?;
-        }
+        let sums = totals(&self.rows, self.names.0.len())?;
         Ok(sums.into_iter().map(ExactSum::mean).collect())
     }
 
