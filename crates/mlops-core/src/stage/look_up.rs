@@ -207,6 +207,11 @@ fn last_end(piece: &[u8]) -> usize {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a plain file is the scene"
+)]
 mod tests {
     use super::*;
 
