@@ -304,6 +304,49 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// A p-value as people read it: `0.38`, `0.042`, `<0.001`.
+pub fn p_value(p: f64) -> String {
+    p_value_from(p, 0.001, 2)
+}
+
+/// A p-value beside the level that it is held against. It has as many digits as it takes to see on which side of the
+/// level, as [`level`] spells it, it lies.
+pub fn p_value_at(p: f64, against: f64) -> String {
+    let floor: f64 = format!("1e{}", exponent(against)).parse().unwrap_or(0.0);
+    let shown = level(against).parse().unwrap_or(against);
+    let tells = |text: &str| text.parse::<f64>().is_ok_and(|said| (said < shown) == (p < against));
+    let mut texts = (2..=9).map(|digits| p_value_from(p, floor.min(0.001), digits));
+    let fits = |text: &String| text.starts_with('<') || tells(text);
+    texts.clone().find(fits).or_else(|| texts.next_back()).unwrap_or_default()
+}
+
+/// The level of a test with three significant digits: `0.05`, `0.0167`, `0.0001`.
+pub fn level(level: f64) -> String {
+    let text = p_value_from(level, 0.0, 3);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// `p` with `digits` significant digits, but no fewer than two decimals and, from `floor` down, as being below it.
+fn p_value_from(p: f64, floor: f64, digits: i32) -> String {
+    if !p.is_finite() {
+        return "-".to_owned();
+    }
+    if p < floor {
+        return format!("<{floor}");
+    }
+    let decimals = (digits - 1 - exponent(p).min(0)).max(2);
+    format!("{p:.*}", usize::try_from(decimals).unwrap_or(2))
+}
+
+/// The power of ten of the first digit of `x`.
+fn exponent(x: f64) -> i32 {
+    format!("{x:e}").split_once('e').and_then(|(_, power)| power.parse().ok()).unwrap_or(0)
+}
+
 /// Space-aligned columns: the first flush left, the others flush right.
 pub fn table(rows: &[Vec<String>]) -> String {
     aligned(rows, |c| c == 0)
@@ -345,6 +388,61 @@ fn aligned(rows: &[Vec<String>], to_the_left: impl Fn(usize) -> bool) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p_values_read_as_people_write_them() {
+        for (p, expected) in [
+            (1.0, "1.00"),
+            (0.999, "1.00"),
+            (0.38, "0.38"),
+            (0.1, "0.10"),
+            (0.0416, "0.042"),
+            (0.0042, "0.0042"),
+            (0.001, "0.0010"),
+            (0.000_999, "<0.001"),
+            (1e-300, "<0.001"),
+            (0.0, "<0.001"),
+            (f64::NAN, "-"),
+        ] {
+            assert_eq!(p_value(p), expected, "{p}");
+        }
+        for (at, expected) in
+            [(0.05, "0.05"), (0.05 / 3.0, "0.0167"), (1e-4, "0.0001"), (0.025, "0.025"), (1.0, "1")]
+        {
+            assert_eq!(level(at), expected);
+        }
+    }
+
+    #[test]
+    fn a_p_value_shows_on_which_side_of_its_level_it_lies() {
+        let many = 0.05 / 300.0;
+        for (p, at, expected) in [
+            (1.87e-24, 0.05 / 3.0, "<0.001"),
+            (0.6, 0.05 / 3.0, "0.60"),
+            (6e-4, 0.05 / 3.0, "<0.001"),
+            (0.0495, 0.05, "0.0495"),
+            (0.049_999, 0.05, "0.049999"),
+            (0.0501, 0.05, "0.050"),
+            (4.2e-4, many, "0.00042"),
+            (1.2e-4, many, "0.00012"),
+            (3e-6, many, "<0.0001"),
+            (0.5, 1.0, "0.50"),
+        ] {
+            assert_eq!(p_value_at(p, at), expected, "{p} at {at}");
+        }
+        // Whatever the level is, no number contradicts the verdict.
+        let mut p = 1e-9;
+        while p < 1.0 {
+            for at in [0.05, 0.01, 0.05 / 3.0, 0.05 / 7.0, 0.05 / 300.0, 0.05 / 5000.0] {
+                let (text, shown) = (p_value_at(p, at), level(at).parse::<f64>().unwrap());
+                match text.strip_prefix('<') {
+                    Some(floor) => assert!(p < at && floor.parse::<f64>().unwrap() <= shown),
+                    None => assert_eq!(text.parse::<f64>().unwrap() < shown, p < at, "{text} {at}"),
+                }
+            }
+            p *= 1.003;
+        }
+    }
 
     #[test]
     fn sentences_begin_with_a_capital_and_names_stay_as_they_are() {

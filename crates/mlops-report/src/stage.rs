@@ -103,6 +103,7 @@ pub fn knowing(context: &Context, workspace: &mut Workspace, known: Known<'_>) -
     let mut known = Vec::new();
     let ingested = files::of(workspace, &mut known)?;
     findings::of_drift(workspace, &subject, &mut known)?;
+    findings::on_record(context, workspace, &subject, &mut known)?;
     warnings.extend(known.into_iter().map(|found| Finding { told: true, ..found }));
     let columns = columns::of(context, workspace, &subject, diagnostics, &mut warnings)?;
     findings::of_model(workspace, &subject, &mut warnings)?;

@@ -125,7 +125,7 @@ fn everything_that_is_known_is_on_the_page() {
     for part in [
         "True positives371",
         "predicted “stayed”, but are “left”",
-        "Calibration test (Hosmer-Lemeshow): statistic 9.60 with 10 groups, p-value 0.476",
+        "Calibration test (Hosmer-Lemeshow): statistic 9.60 with 10 groups, p-value 0.48",
         "Lift and gain by deciles",
         "0.5, in use",
         "1 of 4 columns differ between 800 training rows and 800 new rows",

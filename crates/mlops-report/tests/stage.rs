@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::config::Config;
-use mlops_core::ids::Step;
+use mlops_core::ids::{FindingKind, RunId, Step};
 use mlops_core::platform::clock::SteppingClock;
 use mlops_core::platform::disk::Disk;
+use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Workspace};
 use mlops_core::stage::{deploy, ingest, score, train};
 use mlops_report::Severity;
@@ -74,6 +75,53 @@ impl Place {
 fn ingested(context: &Context, workspace: &mut Workspace) {
     let options = ingest::Options::default();
     ingest::run(context, workspace, context.config.input(), options).unwrap();
+}
+
+/// A step that found something.
+#[derive(serde::Serialize)]
+struct Found(#[serde(skip)] Vec<Finding>);
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+impl mlops_core::run::context::Report for Found {
+    fn findings(&self) -> Vec<Finding> {
+        self.0.clone()
+    }
+}
+
+#[test]
+fn what_needs_a_person_on_record_is_on_the_first_page() {
+    let place = Place::new();
+    place.trained(true);
+    let serious = |reported: &Reported| {
+        reported.warnings.iter().filter(|found| found.severity == Severity::Serious).count()
+    };
+    let before = serious(&place.report().0);
+    let context = place.context();
+    let mut workspace = context.open("test").unwrap();
+    let mut find = |step, found: Vec<Finding>| {
+        context.step(&mut workspace, step, |_| Ok(Found(found))).unwrap();
+    };
+    let late = Finding::person(FindingKind::SourceOverdue, "source \"crm\" is three days late");
+    let known = Finding::warning(FindingKind::Upkeep, "the disk is slow");
+    find(Step::FullProcess, vec![late.clone().about(["crm"]), known]);
+    let reported = stage::run(&context, &mut workspace).unwrap();
+    let page = fs::read_to_string(place.path("practicemodels/report.html")).unwrap();
+    assert!(!page.contains("Nothing: no check found"), "{page}");
+    assert!(page.contains("is three days late") && page.contains("serious warning"), "{page}");
+    assert_eq!(serious(&reported), before + 1);
+    assert!(!says(&reported, "the disk is slow"), "a warning stays on the dashboard");
+    // The report passes on what others found, and does not find it itself.
+    assert!(!reported.on_the_model().iter().any(|one| one.text.contains("three days late")));
+    let context = Context { run: RunId::named("a later run"), ..context };
+    context.step(&mut workspace, Step::FullProcess, |_| Ok(Found(Vec::new()))).unwrap();
+    stage::run(&context, &mut workspace).unwrap();
+    let page = fs::read_to_string(place.path("practicemodels/report.html")).unwrap();
+    assert!(!page.contains("three days late"), "what is over is told no longer: {page}");
 }
 
 fn says(reported: &Reported, text: &str) -> bool {

@@ -232,8 +232,10 @@ impl ColumnDrift {
         if let Some(test) = rare {
             tests.push(format!(
                 "rare values in {} of {reference} rows before and {} of {new} now (Fisher's exact \
-                 test, p {:.2e})",
-                test.reference, test.new, test.p_value
+                 test, p {})",
+                test.reference,
+                test.new,
+                text::p_value(test.p_value)
             ));
         }
         if tests.is_empty() {
@@ -241,8 +243,9 @@ impl ColumnDrift {
         }
         let outcome = if self.drifted { "drifted" } else { "no drift" };
         let mut text = format!(
-            "\"{name}\": {outcome}, p {p_value:.2e} against the level {:.2e}; {}",
-            self.level,
+            "\"{name}\": {outcome}, p {} against the level {}; {}",
+            text::p_value_at(*p_value, self.level),
+            text::level(self.level),
             tests.join(", ")
         );
         if let Some(cell) = largest.as_ref().filter(|_| self.drifted) {
@@ -279,7 +282,7 @@ mod tests {
         assert!((drift.columns[0].level - 0.025).abs() < 1e-15);
         let text = &drift.columns[0].explanation;
         assert!(text.starts_with("\"x\": no drift, p "), "{text}");
-        assert!(text.contains("against the level 2.50e-2; chi-square"), "{text}");
+        assert!(text.contains("against the level 0.025; chi-square"), "{text}");
     }
 
     #[test]

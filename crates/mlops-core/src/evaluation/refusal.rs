@@ -134,12 +134,16 @@ impl fmt::Display for Refusal {
                 f,
                 "the probabilities of the live release did not come true on its test rows: \
                  calibration intercept {intercept:.3} rather than 0 and slope {slope:.3} rather than \
-                 1 (p {p_value:.2e}, level {level})"
+                 1 (p {}, level {})",
+                text::p_value_at(*p_value, *level),
+                text::level(*level)
             ),
             Self::Spiegelhalter { z, p_value, level } => write!(
                 f,
                 "the probabilities of the live release did not come true on its test rows: \
-                 Spiegelhalter's z is {z:.2} (p {p_value:.2e}, level {level})"
+                 Spiegelhalter's z is {z:.2} (p {}, level {})",
+                text::p_value_at(*p_value, *level),
+                text::level(*level)
             ),
             Self::FewAnswered { rows, smallest, least } => write!(
                 f,
@@ -185,7 +189,7 @@ mod tests {
             (Refusal::FewTested { rows: 1, least: 100 }, "1 row of its rarer class"),
             (
                 Refusal::OffTheLine { intercept: 0.51, slope: 0.7, p_value: 1e-5, level: 0.025 },
-                "intercept 0.510 rather than 0 and slope 0.700 rather than 1 (p 1.00e-5, level 0.025)",
+                "intercept 0.510 rather than 0 and slope 0.700 rather than 1 (p <0.001, level 0.025)",
             ),
             (Refusal::Spiegelhalter { z: 3.0, p_value: 0.0027, level: 0.025 }, "z is 3.00"),
             (

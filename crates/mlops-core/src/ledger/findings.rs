@@ -114,6 +114,26 @@ impl Ledger {
         .map(unsigned)
     }
 
+    /// All open findings, newest first, but those of steps that `run` has begun and not ended: these are being looked at
+    /// anew.
+    pub fn standing_findings(&self, run: &RunId) -> Result<Vec<FindingRecord>> {
+        self.query(|db| {
+            let sql = "SELECT step FROM runs WHERE run_id = ?1 AND ended IS NULL";
+            let mut begun = db.prepare(sql)?;
+            let begun = begun.query_map([run.as_str()], |row| {
+                from_text::<Step>(0, &row.get::<_, String>(0)?).map(of_group)
+            })?;
+            let anew = begun.collect::<rusqlite::Result<Vec<_>>>()?.concat();
+            let sql =
+                format!("SELECT {FINDING} FROM findings WHERE ended IS NULL ORDER BY id DESC");
+            let mut statement = db.prepare(&sql)?;
+            let found = statement.query_map([], finding)?;
+            let kept =
+                found.filter(|one| one.as_ref().map_or(true, |one| !anew.contains(&one.step)));
+            kept.collect()
+        })
+    }
+
     /// How many findings are open, by kind and severity.
     pub fn open_findings(&self) -> Result<Vec<(FindingKind, Severity, u64)>> {
         self.query(|db| {
@@ -349,6 +369,34 @@ mod tests {
         ledger.connection.execute_batch("UPDATE expectations SET level = NULL").unwrap();
         step(&mut ledger, "3", Step::FullProcess, RunOutcome::NothingToDo, &[]);
         assert!(open(&ledger).is_empty());
+    }
+
+    #[test]
+    fn what_stands_leaves_out_what_the_run_is_looking_at() {
+        let mut ledger = Ledger::in_memory().unwrap();
+        let refused = [(FILE, "a.csv", Severity::Failed)];
+        let below = [(FindingKind::BelowConstant, "", Severity::Person)];
+        step(&mut ledger, "1", Step::Ingestion, RunOutcome::Done, &refused);
+        step(&mut ledger, "1", Step::FirstRun, RunOutcome::Done, &below);
+        let kinds = |ledger: &Ledger, run: &str| -> Vec<FindingKind> {
+            let found = ledger.standing_findings(&RunId::named(run)).unwrap();
+            found.into_iter().map(|one| one.kind).collect()
+        };
+        assert_eq!(kinds(&ledger, "2"), [FindingKind::BelowConstant, FILE]);
+        let begun = RunRecord {
+            run_id: RunId::named("2"),
+            step: Step::FullProcess,
+            started: "2".to_owned(),
+            ended: None,
+            seconds: None,
+            outcome: None,
+            detail: None,
+            tool_version: String::new(),
+            host: String::new(),
+        };
+        ledger.begin_run(&begun).unwrap();
+        assert_eq!(kinds(&ledger, "2"), [FILE]);
+        assert_eq!(kinds(&ledger, "3"), [FindingKind::BelowConstant, FILE]);
     }
 
     #[test]

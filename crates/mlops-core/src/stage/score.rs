@@ -282,7 +282,7 @@ fn further(e: &Evaluation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     figure("slope", c.slope, c.slope_interval),
                     figure("intercept", c.intercept, c.intercept_interval),
                     figure("Spiegelhalter's z", c.spiegelhalter_z, None),
-                    figure("p", c.spiegelhalter_p, None),
+                    c.spiegelhalter_p.map(|p| format!("p {}", text::p_value(p))),
                 ]
             }),
         ),

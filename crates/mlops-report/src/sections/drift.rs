@@ -103,7 +103,7 @@ fn of_data(data: &DataDrift) -> Vec<Block> {
         table.row(cells![
             name(&column.column),
             found,
-            format::number(comparison.p_value),
+            text::p_value_at(comparison.p_value, column.level),
             comparison.psi.map_or_else(|| format::NONE.to_owned(), |psi| format::number(psi.value)),
             format::percent(column.missing_reference),
             format::percent(column.missing_new),
@@ -121,7 +121,7 @@ fn of_data(data: &DataDrift) -> Vec<Block> {
     let how = format!(
         "Each column is tested at the level {}, so that rows without drift raise any alarm in at most {} \
          of cases. The population stability index (PSI) is for information only.",
-        format::number(level),
+        text::level(level),
         format::percent(data.alpha)
     );
     vec![

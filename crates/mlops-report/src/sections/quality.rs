@@ -4,6 +4,7 @@
 //! answers.
 
 use mlops_core::evaluation::metrics::{ConfusionMatrix, Decile, Evaluation, Interval, Metric};
+use mlops_core::text;
 
 use super::{slices, verdict};
 use crate::document::{Block, Table, cells, paragraph, small, strong};
@@ -186,7 +187,7 @@ fn calibration(report: &Report) -> Option<Block> {
          apart on average.",
         format::number(test.statistic),
         format::counted(test.groups as u64, "group", "groups"),
-        format::number(test.p_value),
+        text::p_value(test.p_value),
         format::score(test.gap),
     )))
 }

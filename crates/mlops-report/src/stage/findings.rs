@@ -4,9 +4,10 @@
 
 use mlops_core::Result;
 use mlops_core::evaluation::metrics::probability::CalibrationTest;
-use mlops_core::ids::FindingKind;
-use mlops_core::run::context::Workspace;
-use mlops_core::stage::decide;
+use mlops_core::ids::{self, FindingKind};
+use mlops_core::run::asked::{AskedWindow, headline};
+use mlops_core::run::context::{Context, Workspace};
+use mlops_core::stage::{asked, decide};
 use mlops_core::text;
 
 use super::subject::Subject;
@@ -104,7 +105,7 @@ pub(super) fn of_calibration(test: Option<CalibrationTest>, warnings: &mut Vec<F
                 test.gap,
                 text::plural(test.groups as u64, "group"),
                 test.statistic,
-                format::number(test.p_value)
+                text::p_value(test.p_value)
             ))
             .of(FindingKind::Calibration),
         );
@@ -146,6 +147,52 @@ pub(super) fn of_drift(
         }
     }
     Ok(())
+}
+
+/// What stands on record and the report does not look at itself: all that needs a person, and drift of what is asked.
+/// A page that said "nothing" while the dashboard lists something would be believed.
+pub(super) fn on_record(
+    context: &Context,
+    workspace: &Workspace,
+    subject: &Subject,
+    warnings: &mut Vec<Finding>,
+) -> Result<()> {
+    let ledger = &workspace.ledger;
+    let asked = match &subject.release {
+        Some(release) => asked::newest(ledger, release)?,
+        None => Vec::new(),
+    };
+    let mut found: Vec<Finding> = headline(&asked)
+        .into_iter()
+        .flat_map(AskedWindow::as_findings)
+        .map(|one| warning(as_sentence(&one.text)).of(one.kind).about(one.subjects))
+        .collect();
+    text::few(&mut found, |more| {
+        let words = text::plural(more, "more column");
+        warning(format!("What is asked differs in {words} too.")).of(FindingKind::AskedDrift)
+    });
+    warnings.extend(found);
+    let standing = ledger.standing_findings(&context.run)?;
+    let mut found = Vec::new();
+    for one in standing.iter().filter(|one| one.severity != ids::Severity::Warning) {
+        let told =
+            |warning: &Finding| warning.text.to_lowercase().contains(&one.text.to_lowercase());
+        if !warnings.iter().any(told) {
+            found.push(serious(as_sentence(&one.text)).of(one.kind));
+        }
+    }
+    text::few(&mut found, |more| {
+        let (number, verb) = (text::count(more), if more == 1 { "needs" } else { "need" });
+        serious(format!("{number} more on record {verb} a person: see /findings of the dashboard."))
+    });
+    warnings.extend(found);
+    Ok(())
+}
+
+/// The text of a finding as a sentence of its own.
+fn as_sentence(text: &str) -> String {
+    let text = text::capitalised(text);
+    if text.ends_with(['.', '!', '?']) { text } else { text + "." }
 }
 
 /// Findings about the score.

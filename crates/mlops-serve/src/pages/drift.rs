@@ -9,6 +9,7 @@ use mlops_core::ids::RunId;
 use mlops_core::ledger::Paged;
 use mlops_core::stage::drifted::{self, Drifted};
 use mlops_core::stage::views::asked::{self as views, Asked};
+use mlops_core::text;
 use mlops_report::charts::Distributions;
 use serde::Serialize;
 
@@ -157,7 +158,7 @@ fn verdict(visit: &Visit, drifted: &Drifted) -> Markup {
         (
             "Decision",
             html! {
-                a href=(visit.below("/performance", drifted.run_id.as_str())) {
+                a href=(visit.below("/decisions", drifted.run_id.as_str())) {
                     (drifted.outcome.as_str().replace('_', " "))
                 }
             },
@@ -191,6 +192,10 @@ fn number(value: f64) -> Markup {
     html! { (mlops_report::format::number(value)) }
 }
 
+fn p_value(column: &ColumnDrift) -> Markup {
+    html! { (text::p_value_at(column.comparison.p_value, column.level)) }
+}
+
 fn row(k: usize, column: &ColumnDrift) -> Vec<Markup> {
     let test = column.comparison.chi_square.map(|test| test.statistic);
     let value = |of: fn(Statistic) -> f64| test.map_or_else(none, |test| number(of(test)));
@@ -199,7 +204,7 @@ fn row(k: usize, column: &ColumnDrift) -> Vec<Markup> {
         badge_of(column),
         value(|test| test.value),
         value(|test| test.threshold),
-        number(column.comparison.p_value),
+        p_value(column),
         column.comparison.psi.map_or_else(none, |psi| number(psi.value)),
         percent(column.missing_reference),
         percent(column.missing_new),
@@ -223,7 +228,7 @@ fn details(column: &ColumnDrift) -> Markup {
         (
             "p-value, against level",
             html! {
-                (number(column.comparison.p_value)) " " span.range { "level " (number(column.level)) }
+                (p_value(column)) " " span.range { "level " (text::level(column.level)) }
             },
         ),
         (
@@ -231,7 +236,7 @@ fn details(column: &ColumnDrift) -> Markup {
             match column.comparison.rare {
                 Some(rare) => html! {
                     (count(rare.reference)) " before, " (count(rare.new)) " now "
-                    span.range { "p " (number(rare.p_value)) }
+                    span.range { "p " (text::p_value(rare.p_value)) }
                 },
                 None => none(),
             },

@@ -4,7 +4,7 @@
 
 use axum::response::Response;
 use maud::{Markup, html};
-use mlops_core::ids::ReleaseId;
+use mlops_core::ids::{ReleaseId, Severity};
 use mlops_core::stage::views::live::LiveRelease;
 use mlops_core::stage::views::start::{self, Start, State};
 use mlops_core::stage::views::to_do::ToDo;
@@ -89,7 +89,7 @@ impl View for StartPage {
     fn main(&self, visit: &Visit) -> Markup {
         html! {
             (self.verdict())
-            (card("to-do", "What needs you", &to_do(visit, &self.start.to_do)))
+            (card("to-do", "What needs you", &self.needs_you(visit)))
             div.beside {
                 (card("live", "What is live", &self.live(visit)))
                 (card("changes", "What changed last", &self.changes(visit)))
@@ -105,7 +105,11 @@ impl StartPage {
         let words = match (self.state, urgent) {
             (State::Good, _) => "All is well.".to_owned(),
             (State::Unknown, _) => "There is little on record yet.".to_owned(),
-            (State::Warning, _) => "It works, but something should be looked at.".to_owned(),
+            (State::Warning, _) => match self.warnings() {
+                0 => "It works, but something should be looked at.".to_owned(),
+                1 => "It works, but one finding should be looked at.".to_owned(),
+                n => format!("It works, but {n} findings should be looked at."),
+            },
             (State::Bad, 0) => "Something is wrong: see the list below.".to_owned(),
             (State::Bad, 1) => "One thing needs you.".to_owned(),
             (State::Bad, n) => format!("{n} things need you."),
@@ -125,6 +129,26 @@ impl StartPage {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// How many open findings should be known and need nobody at once.
+    fn warnings(&self) -> u64 {
+        let open = self.start.open_findings.iter();
+        open.filter(|one| one.severity == Severity::Warning).map(|one| one.count).sum()
+    }
+
+    fn needs_you(&self, visit: &Visit) -> Markup {
+        let known = match self.warnings() {
+            0 => None,
+            1 => Some("One open finding should be known".to_owned()),
+            n => Some(format!("{n} open findings should be known")),
+        };
+        html! {
+            (to_do(visit, &self.start.to_do))
+            @if let Some(words) = known {
+                p { a href=(visit.link("/findings?state=open")) { (words) } ", though nobody is needed at once." }
             }
         }
     }

@@ -2,7 +2,13 @@
 //!
 //! Not for how they look and whether they are accessible: see `browser`.
 
+use std::fmt;
+
+use mlops_core::ids::{FindingKind, Severity, Step};
+use mlops_core::run::attention::Finding;
+use mlops_core::run::context::Report;
 use mlops_serve::{Options, Tokens};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::http::Answer;
@@ -66,6 +72,55 @@ fn every_page_is_html_for_browsers_and_json_for_programs() {
     let missing = browse(&service, "/nowhere", &[]).ends_with(404);
     assert!(missing.text().contains("There is no such page"));
     assert!(service.get("/nowhere").ends_with(404).json()["detail"].is_string());
+}
+
+/// A step that did its work and found something.
+#[derive(Serialize)]
+struct Found(#[serde(skip)] Vec<Finding>);
+
+impl fmt::Display for Found {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl Report for Found {
+    fn findings(&self) -> Vec<Finding> {
+        self.0.clone()
+    }
+}
+
+#[test]
+fn the_start_page_contradicts_no_finding_that_is_open() {
+    let scene = Scene::empty(&json!({}));
+    let service = scene.serve();
+    let find = |found: Vec<Finding>| {
+        scene.step(Step::FullProcess, |_, _| Ok(Found(found)));
+        let json = service.get("/").ends_with(200).json();
+        (json, browse(&service, "/", &[]).ends_with(200).text().to_owned())
+    };
+    // Drift lasts until rows are judged again, so that it stands beside what comes after it.
+    for (severity, state) in [(Severity::Warning, "warning"), (Severity::Person, "bad")] {
+        for kind in FindingKind::ALL.iter().filter(|kind| **kind != FindingKind::WaitsForApproval) {
+            let text = format!("a test found {kind}");
+            let finding = Finding { kind: *kind, subjects: Vec::new(), severity, text };
+            let (json, page) = find(vec![finding]);
+            assert_eq!(json["state"], state, "{kind}: {json}");
+            assert!(!page.contains("All is well"), "{kind}: {page}");
+            assert_eq!(page.contains("It works, but "), severity == Severity::Warning, "{kind}");
+            let open = json["open_findings"].as_array().unwrap();
+            let found = json!({ "kind": kind, "severity": severity, "count": 1 });
+            assert!(open.contains(&found), "{kind}: {json}");
+            let told = severity == Severity::Person || page.contains("/findings?state=open");
+            assert!(told, "{kind}: {page}");
+            let name = kind.as_str().replace('_', " ");
+            let of = |check: &&Value| check["words"].as_str().unwrap().contains(&name);
+            let check = json["checks"].as_array().unwrap().iter().find(of).unwrap();
+            assert_eq!(check["state"], state, "{kind}: {json}");
+        }
+    }
+    let open = find(Vec::new()).0["open_findings"].clone();
+    assert!(!open.to_string().contains("refused_file"), "what is over is told no longer: {open}");
 }
 
 #[test]

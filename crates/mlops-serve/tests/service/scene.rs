@@ -73,7 +73,7 @@ impl Scene {
         self.step(Step::Diagnostics, |context, w| diagnose::run(context, w, &options));
     }
 
-    fn step<R: Report>(
+    pub(crate) fn step<R: Report>(
         &self,
         step: Step,
         work: impl FnOnce(&Context, &mut Workspace) -> Result<R>,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::live::{self, LiveRelease};
 use super::to_do::{self, ToDo};
 use crate::Result;
-use crate::ids::{DecisionOutcome, RunOutcome, Step};
+use crate::ids::{DecisionOutcome, FindingKind, RunOutcome, Severity, Step};
 use crate::ledger::{Action, Ledger, RunSummary};
 use crate::run::context::Context;
 use crate::run::decision::Decision;
@@ -25,8 +25,10 @@ const STARTS: u32 = 12;
 pub struct Start {
     /// The live release.
     pub live: Option<LiveRelease>,
-    /// What was looked at, and how it is.
+    /// What was looked at, and how it is, with what is open on record about it.
     pub checks: Vec<Check>,
+    /// How many findings are open, by kind and severity. No state above is better than the worst of them.
+    pub open_findings: Vec<OpenFindings>,
     /// What needs a person, the most urgent first.
     pub to_do: Vec<ToDo>,
     /// What changed last, the newest first.
@@ -45,6 +47,18 @@ pub struct Check {
     pub words: String,
     /// When what is told happened, RFC 3339, UTC.
     pub at: Option<String>,
+}
+
+/// Findings of one kind and severity that are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OpenFindings {
+    /// What they are about.
+    pub kind: FindingKind,
+    /// How urgent they are.
+    pub severity: Severity,
+    /// How many there are.
+    pub count: u64,
 }
 
 /// How something is.
@@ -80,32 +94,140 @@ pub fn read(context: &Context) -> Result<Start> {
     let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
     let live = live::live(context, ledger.as_ref())?;
     let Some(ledger) = ledger else {
-        return Ok(Start { live, checks: Vec::new(), to_do: Vec::new(), changes: Vec::new() });
+        return Ok(Start {
+            live,
+            checks: Vec::new(),
+            open_findings: Vec::new(),
+            to_do: Vec::new(),
+            changes: Vec::new(),
+        });
     };
     let runs = ledger.newest_runs()?;
     let newest = ledger.decision(None)?;
     let decision: Option<Decision> =
         newest.and_then(|record| serde_json::from_str(&record.decision).ok());
     let now = context.clock.now();
-    let checks = [
-        Some(last_run(&ledger, &runs, now)?),
-        newest_data(&ledger)?,
-        live.as_ref().and_then(model),
-        decision.as_ref().and_then(drift),
+    let open_findings: Vec<OpenFindings> = ledger
+        .open_findings()?
+        .into_iter()
+        .map(|(kind, severity, count)| OpenFindings { kind, severity, count })
+        .collect();
+    let looked_at = [
+        (Area::Runs, Some(last_run(&ledger, &runs, now)?)),
+        (Area::Data, newest_data(&ledger)?),
+        (Area::Model, live.as_ref().and_then(model)),
+        (Area::Drift, decision.as_ref().and_then(drift)),
     ];
+    let checks = looked_at
+        .into_iter()
+        .filter_map(|(area, check)| with_findings(area, check, &open_findings))
+        .collect();
     Ok(Start {
         to_do: to_do::to_do(context, &ledger, &runs, decision.as_ref())?,
         changes: changes(&ledger, &runs)?,
-        checks: checks.into_iter().flatten().collect(),
+        checks,
+        open_findings,
         live,
+    })
+}
+
+/// What findings are about, so that each counts where somebody looks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Area {
+    Runs,
+    Data,
+    Model,
+    Drift,
+}
+
+impl Area {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Runs => "Last run",
+            Self::Data => "Data",
+            Self::Model => "Model",
+            Self::Drift => "Drift",
+        }
+    }
+
+    fn of(kind: FindingKind) -> Self {
+        use FindingKind as K;
+        match kind {
+            K::DataDrift | K::AskedDrift | K::ModelDrift | K::DriftWithoutBetterModel => {
+                Self::Drift
+            }
+            K::BelowConstant
+            | K::CandidateBelowConstant
+            | K::NothingLive
+            | K::UnansweredRows
+            | K::ErasedPeople
+            | K::Calibration
+            | K::FewRows
+            | K::UnbalancedClasses
+            | K::Leak
+            | K::Model
+            | K::WaitsForApproval
+            | K::DamagedRelease => Self::Model,
+            K::Retention | K::ServiceDegraded | K::RunFailed | K::Upkeep | K::Difference => {
+                Self::Runs
+            }
+            K::RefusedFile
+            | K::QuarantineShare
+            | K::BrokenContract
+            | K::RepeatedRows
+            | K::UnfinishedFile
+            | K::StaleRows
+            | K::ErasedRows
+            | K::SourceFailed
+            | K::SourceOverdue
+            | K::DataOverdue
+            | K::DecidedWithout
+            | K::Data
+            | K::TableBehind
+            | K::OneClass
+            | K::EmptyColumn => Self::Data,
+        }
+    }
+}
+
+/// What was looked at, made no better than what is open about it.
+fn with_findings(area: Area, check: Option<Check>, open: &[OpenFindings]) -> Option<Check> {
+    let ours: Vec<&OpenFindings> = open.iter().filter(|one| Area::of(one.kind) == area).collect();
+    let worst = ours.iter().map(|one| match one.severity {
+        Severity::Warning => State::Warning,
+        Severity::Person | Severity::Failed => State::Bad,
+    });
+    let Some(worst) = worst.max() else { return check };
+    let mut kinds: Vec<String> = Vec::new();
+    for kind in ours.iter().map(|one| one.kind.as_str().replace('_', " ")) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    let told = format!(
+        "{} open: {}",
+        text::plural(ours.iter().map(|one| one.count).sum(), "finding"),
+        text::names(&kinds)
+    );
+    Some(match check {
+        Some(check) => Check {
+            state: check.state.max(worst),
+            words: format!("{}; {told}", check.words.trim_end_matches('.')),
+            ..check
+        },
+        None => Check { name: area.name(), state: worst, words: told, at: None },
     })
 }
 
 /// Whether the last run succeeded, and whether runs still come as often as they did.
 fn last_run(ledger: &Ledger, runs: &[RunSummary], now: DateTime<Utc>) -> Result<Check> {
     let whole = runs.iter().find(|run| run.step == Step::FullProcess);
-    let check =
-        |state, words: String, at: Option<String>| Check { name: "Last run", state, words, at };
+    let check = |state, words: String, at: Option<String>| Check {
+        name: Area::Runs.name(),
+        state,
+        words,
+        at,
+    };
     let Some(run) = whole.or_else(|| runs.first()) else {
         return Ok(check(State::Unknown, "No run is on record".to_owned(), None));
     };
@@ -148,7 +270,7 @@ fn usual_pause(starts: &[String]) -> Option<TimeDelta> {
 
 fn newest_data(ledger: &Ledger) -> Result<Option<Check>> {
     Ok(ledger.latest_dataset()?.map(|data| Check {
-        name: "Data",
+        name: Area::Data.name(),
         state: State::Good,
         words: format!(
             "{} has {}, {} of them new{}",
@@ -172,7 +294,7 @@ fn model(live: &LiveRelease) -> Option<Check> {
         (State::Bad, "not better than")
     };
     Some(Check {
-        name: "Model",
+        name: Area::Model.name(),
         state,
         words: format!(
             "F1 {:.4} on {}, {than} a constant answer ({:.4})",
@@ -196,7 +318,7 @@ fn drift(decision: &Decision) -> Option<Check> {
         }
         _ => drift.reason.clone(),
     };
-    Some(Check { name: "Drift", state, words, at: Some(decision.recorded.clone()) })
+    Some(Check { name: Area::Drift.name(), state, words, at: Some(decision.recorded.clone()) })
 }
 
 fn changes(ledger: &Ledger, runs: &[RunSummary]) -> Result<Vec<Change>> {
@@ -254,6 +376,28 @@ fn changes(ledger: &Ledger, runs: &[RunSummary]) -> Result<Vec<Change>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_looks_better_than_what_is_open_about_it() {
+        let good = || {
+            let words = "No drift.".to_owned();
+            Some(Check { name: "Drift", state: State::Good, words, at: None })
+        };
+        let open = |kind, severity| OpenFindings { kind, severity, count: 2 };
+        let asked = [open(FindingKind::AskedDrift, Severity::Warning)];
+        let drift = with_findings(Area::Drift, good(), &asked).unwrap();
+        assert_eq!(drift.state, State::Warning);
+        assert_eq!(drift.words, "No drift; 2 findings open: asked drift");
+        assert_eq!(with_findings(Area::Model, good(), &asked), good());
+        // Also where there is nothing else to look at.
+        assert_eq!(with_findings(Area::Drift, None, &asked).unwrap().state, State::Warning);
+        assert_eq!(with_findings(Area::Data, None, &asked), None);
+        for kind in FindingKind::ALL {
+            let person = [open(*kind, Severity::Person)];
+            let area = Area::of(*kind);
+            assert_eq!(with_findings(area, good(), &person).unwrap().state, State::Bad, "{kind}");
+        }
+    }
 
     #[test]
     fn the_usual_pause_is_the_median_of_enough_runs() {
