@@ -155,6 +155,7 @@ impl Newton<'_> {
                 continue;
             };
             iterations += 1;
+            iterated(iterations, &there);
             let gain = there.norm / here.norm;
             // At a point that passes the test, more steps without progress only change the last
             // bits.
@@ -198,6 +199,7 @@ impl Newton<'_> {
                 }
                 return Err(self.not_converged(&here, iterations));
             };
+            iterated(iterations + 1, &there);
             if there.norm > 0.5 * here.norm && decrement <= 64.0 * f64::EPSILON * here.loss.abs() {
                 let best = if there.norm < here.norm { there } else { here };
                 return Ok(best.optimum(iterations + 1));
@@ -398,6 +400,11 @@ impl Point {
 
 fn moved(beta: &[f64], step: &[f64], length: f64) -> Vec<f64> {
     beta.iter().zip(step).map(|(value, step)| value - length * step).collect()
+}
+
+/// Reports an iteration to people who wait: the largest component of the gradient has to fall to `tol`.
+fn iterated(iteration: usize, there: &Point) {
+    tracing::debug!(iteration = iteration as u64, gradient = there.norm, loss = there.loss, "fits");
 }
 
 fn max_norm(values: &[f64]) -> f64 {
