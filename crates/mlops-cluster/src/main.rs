@@ -13,11 +13,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use mlops_core::ids::Step;
-use mlops_core::stage::{ingest, train};
+use mlops_core::stage::{ingest, score, train};
 use mlops_sources::Everywhere;
 
-/// Runs ingestion and training on a cluster of Apache DataFusion Ballista, with the same data sets and models to
-/// the byte as on one machine
+/// Runs ingestion, training and scoring on a cluster of Apache DataFusion Ballista, with the same data sets, models
+/// and scores to the byte as on one machine
 #[derive(Parser)]
 #[command(
     version = mlops_runtime::VERSION,
@@ -43,7 +43,10 @@ enum Command {
     Ingestion(Ingestion),
 
     /// Train a scaler and a logistic regression on the newest data set, leaving out test rows
-    Training(Training),
+    Training(Alone),
+
+    /// Score the latest model on the current test data: F1 with its interval, beside the best constant answer
+    Scoring(Alone),
 }
 
 /// The options of `ingestion` that there are on a cluster.
@@ -65,9 +68,9 @@ struct Ingestion {
     partial: bool,
 }
 
-/// The options of `training`.
+/// The options that every program has, alone.
 #[derive(Args)]
-struct Training {
+struct Alone {
     #[command(flatten)]
     common: mlops_runtime::Common,
 }
@@ -86,8 +89,11 @@ fn main() -> ExitCode {
                 ingest::run(context, workspace, context.config.input(), options)
             })
         }
-        Command::Training(Training { common }) => {
+        Command::Training(Alone { common }) => {
             mlops_runtime::run(Step::Training, &on_the_cluster(common), train::run)
+        }
+        Command::Scoring(Alone { common }) => {
+            mlops_runtime::run(Step::Scoring, &on_the_cluster(common), score::run)
         }
     }
 }

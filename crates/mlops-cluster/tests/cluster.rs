@@ -1,5 +1,5 @@
 //! Real clusters of processes on this machine: the same data set as on one machine, whatever the number of executors
-//! and partitions, and when processes are killed; and the same model.
+//! and partitions, and when processes are killed; and the same model and score.
 //!
 //! Not for what tasks do: core's tests have that, with thousands of random files.
 
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
-use mlops_core::stage::{ingest, train};
+use mlops_core::stage::{ingest, score, train};
 use mlops_core::{Config, Context};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mlops-cluster");
@@ -153,6 +153,21 @@ impl Workspace {
         train::run(&context, &mut context.open("test").unwrap()).unwrap();
     }
 
+    /// Scores in this process, as `scoring` does.
+    fn score_alone(&self) -> String {
+        let context = self.context();
+        score::run(&context, &mut context.open("test").unwrap()).unwrap();
+        self.score()
+    }
+
+    /// What scoring wrote, which is removed.
+    fn score(&self) -> String {
+        let path = self.path("model/score.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(path).unwrap();
+        text
+    }
+
     /// Ingests in this process, as `ingestion` does.
     fn ingest_alone(&self) {
         let context = self.context();
@@ -182,11 +197,25 @@ impl Workspace {
         ["trainedmodel.bin", "model.json", "golden.json"].map(read)
     }
 
-    /// The files in the output folder that a training under way has.
+    /// The files of a training under way, and its folder.
     fn under_way(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("out")).unwrap().flatten();
-        let names = entries.map(|e| e.file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with('.')).collect()
+        let hidden = entries.filter(|e| e.file_name().to_string_lossy().starts_with('.'));
+        let within = |folder: fs::DirEntry| {
+            let files = fs::read_dir(folder.path()).into_iter().flatten().flatten();
+            files.chain([folder]).collect::<Vec<_>>()
+        };
+        hidden.flat_map(within).map(|e| e.file_name().into_string().unwrap()).collect()
+    }
+
+    /// Waits until a training under way has so many files whose names begin with `start`.
+    fn await_files(&self, start: &str, count: usize, cluster: &Cluster) {
+        let begun = Instant::now();
+        let there = || self.under_way().iter().filter(|name| name.starts_with(start)).count();
+        while there() < count {
+            assert!(begun.elapsed() < Duration::from_mins(2), "{}", cluster.logs());
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Data sets, quarantines and lists of files, by name.
@@ -362,7 +391,7 @@ fn trained_alone(files: &[(String, String)]) -> (Workspace, [Vec<u8>; 3]) {
 }
 
 #[test]
-fn any_number_of_executors_trains_the_model_of_one_machine() {
+fn any_number_of_executors_trains_and_scores_as_one_machine() {
     let (workspace, expected) = trained_alone(&files(3, 4_000, 11));
     let mut cluster = Cluster::of(0);
     for (executors, partitions, range_mib) in
@@ -376,6 +405,11 @@ fn any_number_of_executors_trains_the_model_of_one_machine() {
         assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
         assert!(said(&output).contains("test rows"), "{}", said(&output));
         assert!(workspace.model() == expected, "{executors} executors: another model");
+        let output = workspace.start("scoring").wait_with_output().unwrap();
+        assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+        let scored = workspace.score();
+        workspace.configure("");
+        assert_eq!(scored, workspace.score_alone(), "{executors} executors");
         assert_eq!(workspace.under_way(), Vec::<String>::new());
         fs::remove_dir_all(workspace.path("model")).unwrap();
     }
@@ -384,11 +418,13 @@ fn any_number_of_executors_trains_the_model_of_one_machine() {
 #[test]
 fn an_executor_that_is_killed_or_hangs_while_it_trains_changes_nothing() {
     let (workspace, expected) = trained_alone(&files(3, 4_000, 12));
-    for (after, signal) in [(500, "KILL"), (1_500, "KILL"), (3_000, "KILL"), (1_000, "STOP")] {
+    let moments = [("stretch-", 1), ("part-", 1), ("pass-", 1), ("pass-", 4)];
+    let moments = moments.map(|moment| (moment, "KILL")).into_iter();
+    for ((start, count), signal) in moments.chain([(("pass-", 2), "STOP")]) {
         let cluster = Cluster::of(3);
         workspace.configure(&cluster.engine(12, 0.02).replace(": 120", ": 60"));
         let mut driver = workspace.start("training");
-        std::thread::sleep(Duration::from_millis(after));
+        workspace.await_files(start, count, &cluster);
         let at_work = driver.try_wait().unwrap().is_none();
         let process = cluster.executors[1].id().to_string();
         Command::new("kill").args(["-s", signal, &process]).status().unwrap();
@@ -403,7 +439,7 @@ fn an_executor_that_is_killed_or_hangs_while_it_trains_changes_nothing() {
             let again = workspace.train();
             assert!(again.status.success(), "{}\n{}", said(&again), cluster.logs());
         }
-        assert!(workspace.model() == expected, "{signal} after {after} ms: another model");
+        assert!(workspace.model() == expected, "{signal} after {count} {start}: another model");
         assert_eq!(workspace.under_way(), Vec::<String>::new());
         fs::remove_dir_all(workspace.path("model")).unwrap();
     }
@@ -415,26 +451,16 @@ fn a_training_whose_scheduler_is_lost_goes_on_with_another() {
     let mut cluster = Cluster::of(1);
     workspace.configure(&cluster.engine(4, 0.05));
     let driver = workspace.start("training");
-    // Once a pass is known.
-    let begun = Instant::now();
-    let passed = || {
-        let folders = workspace.under_way();
-        let mut files = folders.iter().flat_map(|f| fs::read_dir(workspace.path("out").join(f)));
-        files.any(|mut files| {
-            files.any(|f| f.is_ok_and(|f| f.file_name().to_string_lossy().starts_with("pass-")))
-        })
-    };
-    while !passed() {
-        assert!(begun.elapsed() < Duration::from_mins(2), "{}", cluster.logs());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    workspace.await_files("pass-", 1, &cluster);
     cluster.scheduler.kill().unwrap();
     cluster.scheduler.wait().unwrap();
     let begun = Instant::now();
     let output = driver.wait_with_output().unwrap();
     assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(!workspace.path("model").exists() && passed(), "what was done is kept");
+    assert!(!workspace.path("model").exists());
+    let kept = workspace.under_way();
+    assert!(kept.iter().any(|name| name.starts_with("pass-")), "what was done is kept: {kept:?}");
 
     let cluster = Cluster::of(2);
     workspace.configure(&cluster.engine(4, 0.05));
@@ -465,6 +491,13 @@ fn a_training_without_executors_and_one_that_is_not_built_end_with_an_error() {
     workspace.configure("");
     workspace.train_alone();
     assert!(workspace.model() == expected, "another model");
+
+    workspace.configure(&cluster.engine(2, 1.0).replace(": 120", ": 25"));
+    let begun = Instant::now();
+    let output = workspace.start("scoring").wait_with_output().unwrap();
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(!workspace.path("model/score.json").exists());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The tasks of a distributed engine: one door through which whoever runs them carries them out.
 //!
-//! Not for what they do: see [`crate::dataset::elsewhere`] and [`super::training_tasks`]; not for scheduling: see
-//! [`crate::platform::engine`].
+//! Not for what they do: see [`crate::dataset::elsewhere`], [`super::training_tasks`] and [`super::scoring_there`]; not
+//! for scheduling: see [`crate::platform::engine`].
 
 use crate::config::Engine;
 use crate::dataset::elsewhere as rows;
@@ -10,6 +10,7 @@ use crate::platform::engine::OpenHashes;
 use crate::run::context::Context;
 use crate::{Error, Result};
 
+use super::scoring_there as scoring;
 use super::training_tasks as training;
 
 /// Carries out a task; `duplicates` are those of its rows that equal an earlier one, if it was given to
@@ -23,6 +24,9 @@ pub fn carry_out(task: &str, duplicates: &[Duplicate], open: OpenHashes<'_>) -> 
     }
     if let Some(task) = task.strip_prefix(training::PREFIX) {
         return training::carry_out(task);
+    }
+    if let Some(task) = task.strip_prefix(scoring::PREFIX) {
+        return scoring::carry_out(task);
     }
     Err(Error::backend(
         "ballista",

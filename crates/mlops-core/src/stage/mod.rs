@@ -40,6 +40,7 @@ pub mod restore_holdout;
 pub mod retain;
 pub mod rollback;
 pub mod score;
+mod scoring_there;
 pub mod sign;
 mod slice_columns;
 pub mod sources;

@@ -17,10 +17,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choices::{MissingPolicy, Solver};
+use crate::config::choices::Solver;
 use crate::config::{Config, Window};
 use crate::csv::parse::Parsed;
 use crate::csv::ranges::Stretch;
+use crate::dataset::discover::Stamp;
 use crate::dataset::elsewhere::{ConfigText, absolute, next};
 use crate::evaluation::entity::Identity;
 use crate::evaluation::later_dates::DatedRows;
@@ -70,9 +71,6 @@ fn not_there_yet(config: &Config, schema: &Schema, dataset: &DatasetRecord) -> V
     }
     if training.solver == Solver::Lbfgs {
         found.push("the solver \"lbfgs\": leave it to us (\"training.solver\")");
-    }
-    if training.missing == MissingPolicy::Mean {
-        found.push("means for missing values: take medians (\"training.missing\")");
     }
     if training.window.is_some_and(|window| window != Window::All) {
         found.push("a part of the rows, or weights by age: take all (\"training.window\")");
@@ -210,12 +208,16 @@ impl There {
         let path = absolute(&dataset.location)?;
         let mut head = open(&path)?;
         head.header()?.ok_or_else(|| no_header(&path))?;
-        let size = fs::metadata(&path).map_err(|e| Error::io("read", &path, e))?.len();
+        let stamp = || {
+            let found = fs::metadata(&path).map_err(|e| Error::io("read", &path, e))?;
+            Ok::<_, Error>(Stamp::of(&found))
+        };
+        let before = stamp()?;
         let (bytes, mut from) = (self.engine.range_bytes().max(1), head.offset());
         let mut tasks: Vec<ReadRows> = Vec::new();
         loop {
             let until = from.saturating_add(bytes);
-            let last = until >= size;
+            let last = until >= before.size;
             tasks.push(ReadRows {
                 config: ConfigText::of(config)?,
                 negative_label: schema.negative_label().map(str::to_owned),
@@ -233,7 +235,7 @@ impl There {
             }
             from = until;
         }
-        let mut texts = vec![text(&Task::Digest(path))?];
+        let mut texts = vec![text(&Task::Digest(path.clone()))?];
         for task in &tasks {
             texts.push(text(&Task::Read(Box::new(task.clone())))?);
         }
@@ -256,6 +258,9 @@ impl There {
             task.stretch = Stretch { from: expected, exact: true, ..task.stretch };
             let answers = self.engine.run(vec![text(&Task::Read(Box::new(task)))?])?;
             joined.push(done(&mut answers.iter().map(String::as_str))?);
+        }
+        if stamp()? != before {
+            return Err(changed(dataset));
         }
         write_json(&self.disk, &known, &joined)?;
         Ok(joined)
