@@ -1,4 +1,4 @@
-//! The people who are to be erased, as the user names them: one CSV record each, with the values of the id
+//! The people to be erased, as the user gives them: one CSV record for each, with the values of the id
 //! columns.
 //!
 //! Not for recognising their rows: see [`crate::csv::forgotten`].

@@ -1,4 +1,4 @@
-//! The report of an erasure: for programs, for the record, and for whoever must answer for it. It names nobody.
+//! The report of an erasure: for programs, for the record, and for those responsible for it. It names nobody.
 //!
 //! Not for the work itself: see [`super`].
 
