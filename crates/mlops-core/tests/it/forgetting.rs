@@ -150,7 +150,9 @@ fn without_everywhere_earlier_versions_are_named_and_stay() {
     scene.ingest().unwrap();
     let erased = forget(&scene, PERSON);
     assert_eq!(names(&erased, What::OldVersion), ["finaldata3.csv"]);
-    assert!(erased.to_string().contains("`--everywhere` removes what is ours of it"));
+    assert!(
+        erased.to_string().contains("`--everywhere` removes those that belong to this program")
+    );
     assert_eq!(mentions(&scene, PERSON), ["out/finaldata3.csv"]);
 }
 

@@ -58,7 +58,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, request: &Request) -> R
     {
         if text.trim().is_empty() {
             return Err(Error::data(format!(
-                "say {what}: the record of an erasure has it. Nothing was changed"
+                "say {what}: it is part of the record of the erasure. Nothing was changed"
             )));
         }
     }
