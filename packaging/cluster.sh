@@ -58,6 +58,8 @@ first-run)
 }
 CONFIG
     "$program" ingestion --config "$folder/config.json"
+    "$program" training --config "$folder/config.json"
+    "$program" scoring --config "$folder/config.json"
     ;;
 down)
     for name in executor1 executor2 scheduler; do

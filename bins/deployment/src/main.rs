@@ -6,13 +6,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use mlops_core::ids::{ReleasePrefix, Step};
 use mlops_core::stage::{approve, deploy, history, sign, verify};
-use mlops_export::sql::Dialect;
-use mlops_export::{Form, Options};
 use mlops_runtime::renew;
+
+mod export;
 
 /// Seals the latest model with its score as a release, verifies it from disk and makes it live in
 /// one atomic step
@@ -127,82 +126,10 @@ enum Action {
     },
 
     /// Write a release in forms that other tools read
-    Export(Export),
+    Export(export::Export),
 
     /// Move a real folder at prod_deployment_path into models_path, untouched
     Adopt,
-}
-
-#[derive(clap::Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a form that may be asked for beside the others"
-)]
-#[command(group = clap::ArgGroup::new("forms").required(true).multiple(true))]
-struct Export {
-    /// The release; the beginning of its name is enough [default: the live one]
-    #[arg(value_name = "ID")]
-    release: Option<ReleasePrefix>,
-
-    /// `model.onnx`: core operators of ONNX, in doubles
-    #[arg(long, group = "forms")]
-    onnx: bool,
-
-    /// `model-ml.onnx`: the classic operators of ONNX, in floats
-    #[arg(long, group = "forms")]
-    onnx_ml: bool,
-
-    /// `model.sql`: a SELECT statement, and `model-test.sql`, which tests it on the golden rows
-    #[arg(long, group = "forms")]
-    sql: bool,
-
-    /// `model.pmml`: PMML 4.4
-    #[arg(long, group = "forms")]
-    pmml: bool,
-
-    /// `mlflow/`: a model folder of MLflow with the ONNX file
-    #[arg(long, group = "forms")]
-    mlflow: bool,
-
-    /// `README.md`: a model card with the metadata of Hugging Face
-    #[arg(long, group = "forms")]
-    card: bool,
-
-    /// The dialect of the statement
-    #[arg(long, requires = "sql", default_value = "postgresql", value_parser = dialect_parser())]
-    dialect: Dialect,
-
-    /// The table that the statement reads
-    #[arg(long, requires = "sql", value_name = "NAME", default_value = "clients")]
-    table: String,
-
-    /// Where to write [default: exports/ID in output_model_path]
-    #[arg(long, value_name = "FOLDER")]
-    to: Option<PathBuf>,
-}
-
-impl Export {
-    fn forms(&self) -> Vec<Form> {
-        let forms = [
-            (self.onnx, Form::Onnx),
-            (self.onnx_ml, Form::OnnxMl),
-            (self.sql, Form::Sql(self.dialect)),
-            (self.pmml, Form::Pmml),
-            (self.mlflow, Form::Mlflow),
-            (self.card, Form::Card),
-        ];
-        forms.into_iter().filter(|(wanted, _)| *wanted).map(|(_, form)| form).collect()
-    }
-}
-
-/// Reads the name of a dialect; help lists all.
-fn dialect_parser() -> impl TypedValueParser<Value = Dialect> {
-    PossibleValuesParser::new(Dialect::ALL.map(Dialect::name)).map(|name| {
-        Dialect::ALL
-            .into_iter()
-            .find(|dialect| dialect.name() == name)
-            .unwrap_or(Dialect::PostgreSql)
-    })
 }
 
 /// Refuses an empty reason, since others will read it.
@@ -258,13 +185,9 @@ pub(crate) fn main() -> ExitCode {
             let id = release.as_ref().map(|id| history::find(context, id)).transpose()?;
             sign::run(context, id.as_ref(), key.as_deref())
         }),
-        Some(Action::Export(export)) => mlops_runtime::look(&common, |context| {
-            let release =
-                export.release.as_ref().map(|id| history::find(context, id)).transpose()?;
-            let forms = export.forms();
-            let (table, to) = (export.table.as_str(), export.to.as_deref());
-            mlops_export::run(context, &Options { release, forms: &forms, table, to })
-        }),
+        Some(Action::Export(export)) => {
+            mlops_runtime::look(&common, |context| export::run(context, &export))
+        }
         Some(Action::Adopt) => {
             mlops_runtime::run(Step::AdoptFolder, &common, |context, _| deploy::adopt(context))
         }

@@ -17,4 +17,5 @@ pub mod readable;
 mod resolver;
 pub mod returns;
 pub mod round;
+pub mod tracking;
 mod transport;

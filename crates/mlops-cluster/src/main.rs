@@ -13,11 +13,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use mlops_core::ids::Step;
-use mlops_core::stage::ingest;
+use mlops_core::stage::{ingest, score, train};
 use mlops_sources::Everywhere;
 
-/// Runs ingestion on a cluster of Apache DataFusion Ballista, with the same data sets to the byte as on one
-/// machine
+/// Runs ingestion, training and scoring on a cluster of Apache DataFusion Ballista, with the same data sets, models
+/// and scores to the byte as on one machine
 #[derive(Parser)]
 #[command(
     version = mlops_runtime::VERSION,
@@ -41,6 +41,12 @@ enum Command {
 
     /// New files become the next version of the data set, finaldata{N}.csv
     Ingestion(Ingestion),
+
+    /// Train a scaler and a logistic regression on the newest data set, leaving out test rows
+    Training(Alone),
+
+    /// Score the latest model on the current test data: F1 with its interval, beside the best constant answer
+    Scoring(Alone),
 }
 
 /// The options of `ingestion` that there are on a cluster.
@@ -62,6 +68,13 @@ struct Ingestion {
     partial: bool,
 }
 
+/// The options that every program has, alone.
+#[derive(Args)]
+struct Alone {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+}
+
 fn on_the_cluster(common: mlops_runtime::Common) -> mlops_runtime::Common {
     common.reaching(Everywhere::new()).on_an_engine(engine::connect)
 }
@@ -75,6 +88,12 @@ fn main() -> ExitCode {
             mlops_runtime::run(Step::Ingestion, &on_the_cluster(common), |context, workspace| {
                 ingest::run(context, workspace, context.config.input(), options)
             })
+        }
+        Command::Training(Alone { common }) => {
+            mlops_runtime::run(Step::Training, &on_the_cluster(common), train::run)
+        }
+        Command::Scoring(Alone { common }) => {
+            mlops_runtime::run(Step::Scoring, &on_the_cluster(common), score::run)
         }
     }
 }

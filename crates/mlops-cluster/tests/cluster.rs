@@ -1,5 +1,5 @@
 //! Real clusters of processes on this machine: the same data set as on one machine, whatever the number of executors
-//! and partitions, and when processes are killed.
+//! and partitions, and when processes are killed; and the same model and score.
 //!
 //! Not for what tasks do: core's tests have that, with thousands of random files.
 
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
-use mlops_core::stage::ingest;
+use mlops_core::stage::{ingest, score, train};
 use mlops_core::{Config, Context};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mlops-cluster");
@@ -142,25 +142,80 @@ impl Workspace {
         self.0.path().join(name)
     }
 
+    fn context(&self) -> Context {
+        let config = Config::load(&self.path("config.json")).unwrap();
+        Context::new(config, Arc::new(SystemClock::default()), Disk::default(), "test")
+    }
+
+    /// Trains in this process, as `training` does.
+    fn train_alone(&self) {
+        let context = self.context();
+        train::run(&context, &mut context.open("test").unwrap()).unwrap();
+    }
+
+    /// Scores in this process, as `scoring` does.
+    fn score_alone(&self) -> String {
+        let context = self.context();
+        score::run(&context, &mut context.open("test").unwrap()).unwrap();
+        self.score()
+    }
+
+    /// What scoring wrote, which is removed.
+    fn score(&self) -> String {
+        let path = self.path("model/score.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(path).unwrap();
+        text
+    }
+
     /// Ingests in this process, as `ingestion` does.
     fn ingest_alone(&self) {
-        let config = Config::load(&self.path("config.json")).unwrap();
-        let clock = Arc::new(SystemClock::default());
-        let context = Context::new(config, clock, Disk::default(), "test");
+        let context = self.context();
         let mut workspace = context.open("test").unwrap();
         let options = ingest::Options::default();
         ingest::run(&context, &mut workspace, context.config.input(), options).unwrap();
     }
 
-    fn start(&self) -> Child {
+    fn start(&self, verb: &str) -> Child {
         let mut command = Command::new(PROGRAM);
-        command.arg("ingestion").arg("--config").arg(self.path("config.json"));
+        command.arg(verb).arg("--config").arg(self.path("config.json"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
 
     fn ingest(&self) -> Output {
-        self.start().wait_with_output().unwrap()
+        self.start("ingestion").wait_with_output().unwrap()
+    }
+
+    fn train(&self) -> Output {
+        self.start("training").wait_with_output().unwrap()
+    }
+
+    /// The files of the model, of which the release is made.
+    fn model(&self) -> [Vec<u8>; 3] {
+        let read = |name: &str| fs::read(self.path("model").join(name)).unwrap();
+        ["trainedmodel.bin", "model.json", "golden.json"].map(read)
+    }
+
+    /// The files of a training under way, and its folder.
+    fn under_way(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("out")).unwrap().flatten();
+        let hidden = entries.filter(|e| e.file_name().to_string_lossy().starts_with('.'));
+        let within = |folder: fs::DirEntry| {
+            let files = fs::read_dir(folder.path()).into_iter().flatten().flatten();
+            files.chain([folder]).collect::<Vec<_>>()
+        };
+        hidden.flat_map(within).map(|e| e.file_name().into_string().unwrap()).collect()
+    }
+
+    /// Waits until a training under way has so many files whose names begin with `start`.
+    fn await_files(&self, start: &str, count: usize, cluster: &Cluster) {
+        let begun = Instant::now();
+        let there = || self.under_way().iter().filter(|name| name.starts_with(start)).count();
+        while there() < count {
+            assert!(begun.elapsed() < Duration::from_mins(2), "{}", cluster.logs());
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Data sets, quarantines and lists of files, by name.
@@ -250,7 +305,7 @@ fn an_executor_that_is_killed_at_work_changes_nothing() {
     for after in [400, 1_500, 3_000] {
         let mut cluster = Cluster::of(3);
         let spread = Workspace::with(&files, &cluster.engine(24, 0.004));
-        let mut driver = spread.start();
+        let mut driver = spread.start("ingestion");
         std::thread::sleep(Duration::from_millis(after));
         let at_work = driver.try_wait().unwrap().is_none();
         cluster.executors[1].kill().unwrap();
@@ -274,7 +329,7 @@ fn a_scheduler_that_is_lost_is_an_error_in_bounded_time_and_the_next_run_goes_on
     let files = files(6, 1_500, 4);
     let mut cluster = Cluster::of(1);
     let spread = Workspace::with(&files, &cluster.engine(24, 0.004));
-    let driver = spread.start();
+    let driver = spread.start("ingestion");
     std::thread::sleep(Duration::from_millis(700));
     cluster.scheduler.kill().unwrap();
     cluster.scheduler.wait().unwrap();
@@ -319,6 +374,130 @@ fn without_executors_the_work_ends_with_an_error_in_bounded_time() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("error: "), "{}", said(&output));
     assert!(!spread.path("out/finaldata1.csv").exists());
+}
+
+/// A workspace with `files` and some of their rows as a test file, and the model that one machine trains on it.
+fn trained_alone(files: &[(String, String)]) -> (Workspace, [Vec<u8>; 3]) {
+    let workspace = Workspace::with(files, "");
+    workspace.ingest_alone();
+    let plain = |line: &&str| line.starts_with('c') && line.split(',').count() == 5;
+    let rows: String = files[0].1.split_inclusive('\n').filter(plain).skip(1).take(40).collect();
+    fs::create_dir_all(workspace.path("test")).unwrap();
+    fs::write(workspace.path("test/some.csv"), HEADER.to_owned() + &rows).unwrap();
+    workspace.train_alone();
+    let model = workspace.model();
+    fs::remove_dir_all(workspace.path("model")).unwrap();
+    (workspace, model)
+}
+
+#[test]
+fn any_number_of_executors_trains_and_scores_as_one_machine() {
+    let (workspace, expected) = trained_alone(&files(3, 4_000, 11));
+    let mut cluster = Cluster::of(0);
+    for (executors, partitions, range_mib) in
+        [(1, 1, 1024.0), (2, 7, 0.02), (3, 64, 0.005), (7, 16, 0.01)]
+    {
+        while cluster.executors.len() < executors {
+            cluster.add_executor();
+        }
+        workspace.configure(&cluster.engine(partitions, range_mib));
+        let output = workspace.train();
+        assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+        assert!(said(&output).contains("test rows"), "{}", said(&output));
+        assert!(workspace.model() == expected, "{executors} executors: another model");
+        let output = workspace.start("scoring").wait_with_output().unwrap();
+        assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+        let scored = workspace.score();
+        workspace.configure("");
+        assert_eq!(scored, workspace.score_alone(), "{executors} executors");
+        assert_eq!(workspace.under_way(), Vec::<String>::new());
+        fs::remove_dir_all(workspace.path("model")).unwrap();
+    }
+}
+
+#[test]
+fn an_executor_that_is_killed_or_hangs_while_it_trains_changes_nothing() {
+    let (workspace, expected) = trained_alone(&files(3, 4_000, 12));
+    let moments = [("stretch-", 1), ("part-", 1), ("pass-", 1), ("pass-", 4)];
+    let moments = moments.map(|moment| (moment, "KILL")).into_iter();
+    for ((start, count), signal) in moments.chain([(("pass-", 2), "STOP")]) {
+        let cluster = Cluster::of(3);
+        workspace.configure(&cluster.engine(12, 0.02).replace(": 120", ": 60"));
+        let mut driver = workspace.start("training");
+        workspace.await_files(start, count, &cluster);
+        let at_work = driver.try_wait().unwrap().is_none();
+        let process = cluster.executors[1].id().to_string();
+        Command::new("kill").args(["-s", signal, &process]).status().unwrap();
+        let begun = Instant::now();
+        let output = driver.wait_with_output().unwrap();
+        assert!(begun.elapsed() < Duration::from_mins(3), "{:?}", begun.elapsed());
+        assert!(at_work, "the work was done before anybody was killed: {}", said(&output));
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(1), "{}\n{}", said(&output), cluster.logs());
+            assert!(said(&output).contains("Nothing was changed"), "{}", said(&output));
+            assert!(!workspace.path("model").try_exists().unwrap());
+            let again = workspace.train();
+            assert!(again.status.success(), "{}\n{}", said(&again), cluster.logs());
+        }
+        assert!(workspace.model() == expected, "{signal} after {count} {start}: another model");
+        assert_eq!(workspace.under_way(), Vec::<String>::new());
+        fs::remove_dir_all(workspace.path("model")).unwrap();
+    }
+}
+
+#[test]
+fn a_training_whose_scheduler_is_lost_goes_on_with_another() {
+    let (workspace, expected) = trained_alone(&files(3, 4_000, 13));
+    let mut cluster = Cluster::of(1);
+    workspace.configure(&cluster.engine(4, 0.05));
+    let driver = workspace.start("training");
+    workspace.await_files("pass-", 1, &cluster);
+    cluster.scheduler.kill().unwrap();
+    cluster.scheduler.wait().unwrap();
+    let begun = Instant::now();
+    let output = driver.wait_with_output().unwrap();
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(!workspace.path("model").exists());
+    let kept = workspace.under_way();
+    assert!(kept.iter().any(|name| name.starts_with("pass-")), "what was done is kept: {kept:?}");
+
+    let cluster = Cluster::of(2);
+    workspace.configure(&cluster.engine(4, 0.05));
+    let output = workspace.train();
+    assert!(output.status.success(), "{}\n{}", said(&output), cluster.logs());
+    assert!(workspace.model() == expected, "another model");
+    assert_eq!(workspace.under_way(), Vec::<String>::new());
+}
+
+#[test]
+fn a_training_without_executors_and_one_that_is_not_built_end_with_an_error() {
+    let (workspace, expected) = trained_alone(&files(1, 500, 14));
+    let cluster = Cluster::of(0);
+    let engine = cluster.engine(2, 1.0).replace(": 120", ": 25");
+    workspace.configure(&engine);
+    let begun = Instant::now();
+    let output = workspace.train();
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("error: "), "{}", said(&output));
+
+    workspace.configure(&(engine + r#","training": {"C": "cv"}"#));
+    let output = workspace.train();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("\"training.C\""), "{}", said(&output));
+    assert!(!workspace.path("model").exists());
+    // The same workspace goes on alone.
+    workspace.configure("");
+    workspace.train_alone();
+    assert!(workspace.model() == expected, "another model");
+
+    workspace.configure(&cluster.engine(2, 1.0).replace(": 120", ": 25"));
+    let begun = Instant::now();
+    let output = workspace.start("scoring").wait_with_output().unwrap();
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(!workspace.path("model/score.json").exists());
 }
 
 #[test]

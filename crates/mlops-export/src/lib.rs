@@ -1,4 +1,5 @@
-//! A release in the forms that other tools read: ONNX, SQL, PMML, a model folder of MLflow, a model card.
+//! A release in the forms that other tools read: ONNX, SQL, PMML, a model folder of MLflow, a model card; and what a
+//! tracking server keeps of it.
 //!
 //! Each is written from one [`Formula`], which is checked on the golden rows of the release first. Only
 //! `bins/deployment` links this crate. Not for predictions of our own: see `mlops_core::model::Predictor`.
@@ -8,6 +9,7 @@ pub mod formula;
 pub mod mlflow;
 pub mod onnx;
 pub mod pmml;
+pub mod record;
 pub mod sql;
 
 mod export;

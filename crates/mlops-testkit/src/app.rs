@@ -18,7 +18,7 @@ pub struct Request {
     pub path: String,
     /// `name: value` lines, in small letters.
     pub headers: Vec<String>,
-    /// Its body.
+    /// Its body; what is no text is replaced.
     pub body: String,
 }
 
@@ -147,7 +147,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
     let length = headers.iter().find_map(|h| h.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { method, path, headers, body: String::from_utf8(body).unwrap() })
+    Some(Request { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 fn write(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {

@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Ingestion;
 use crate::table::schema::Schema;
 use crate::{Error, Result, text};
@@ -20,7 +22,7 @@ use crate::csv::outcome::FileOutcome;
 use crate::csv::row_hash::RowHasher;
 
 /// What has been seen so far in one file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Signs {
     /// The first number with the other decimal separator: its line and a description.
     other_decimal: Option<(u64, String)>,
@@ -53,6 +55,14 @@ impl Signs {
                 }
             }
         }
+    }
+
+    /// Adds the signs of a stretch that follows, whose lines were counted from 0 and begin with line `first`.
+    pub(crate) fn follow(&mut self, stretch: &Self, first: u64) {
+        if let Some((line, words)) = &stretch.other_decimal {
+            self.other_decimal.get_or_insert_with(|| (first + line, words.clone()));
+        }
+        self.other_label |= stretch.other_label;
     }
 
     /// Why the whole file is refused, if it is: if one number has the other decimal separator,

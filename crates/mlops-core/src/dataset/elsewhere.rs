@@ -151,7 +151,7 @@ pub(crate) fn carry_out(
 
 /// An answer as text. What the data are to blame for is an answer; anything else may be another time or elsewhere
 /// otherwise.
-fn answer<T: Serialize>(outcome: Result<T>) -> Result<String> {
+pub(crate) fn answer<T: Serialize>(outcome: Result<T>) -> Result<String> {
     let answer = match outcome {
         Ok(done) => Answer::Done(done),
         Err(e) if matches!(e.kind(), ErrorKind::Schema { .. } | ErrorKind::Data(_)) => {
@@ -523,7 +523,7 @@ fn text(task: &Task) -> Result<String> {
 }
 
 /// The next answer: what was asked for, or what is wrong with the file.
-fn next<'a, T: Deserialize<'a>>(
+pub(crate) fn next<'a, T: Deserialize<'a>>(
     answers: &mut impl Iterator<Item = &'a str>,
 ) -> Result<Result<T, String>> {
     let none = || Error::backend("ballista", "fewer answers came than tasks were given");

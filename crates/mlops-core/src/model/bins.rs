@@ -65,7 +65,7 @@ impl Counts {
 }
 
 /// One bin.
-#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode, Serialize, Deserialize)]
 pub struct Bin {
     /// Its training rows.
     pub counts: Counts,
@@ -81,7 +81,7 @@ impl Bin {
 }
 
 /// The bins of a column.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, Serialize, Deserialize)]
 pub struct Bins {
     /// For a numeric column ascending, for a categorical one with an ascending share of positives.
     pub bins: Vec<Bin>,
@@ -92,7 +92,7 @@ pub struct Bins {
 }
 
 /// Which values the bins of a column have.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, Serialize, Deserialize)]
 pub enum Holds {
     /// Numbers: bin `i` those above edge `i - 1` and up to edge `i`.
     Up(Vec<f64>),

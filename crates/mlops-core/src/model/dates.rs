@@ -4,6 +4,7 @@
 //! imputes. Not for reading dates: see `table::date`.
 
 use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use crate::table::date::{month_and_weekday, spell};
 
@@ -11,7 +12,7 @@ const MONTHS: usize = 12;
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// A column of dates.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, Serialize, Deserialize)]
 pub struct DateFeature {
     /// The column's name.
     pub name: String,
@@ -26,7 +27,7 @@ pub struct DateFeature {
 }
 
 /// The day at which the age of a date is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode, Serialize, Deserialize)]
 pub enum AgeAt {
     /// The age is no feature.
     Nothing,

@@ -40,10 +40,10 @@ pub struct TrainingBatch {
 
 /// The range of the values of a numeric column.
 #[derive(Debug, Clone, Copy)]
-struct KnownRange {
-    lowest: f64,
-    highest: f64,
-    whole: bool,
+pub(super) struct KnownRange {
+    pub(super) lowest: f64,
+    pub(super) highest: f64,
+    pub(super) whole: bool,
 }
 
 impl KnownRange {
@@ -65,7 +65,7 @@ impl KnownRange {
         known.into_iter().fold(Self::NOTHING, Self::and)
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self {
             lowest: self.lowest.min(other.lowest),
             highest: self.highest.max(other.highest),
@@ -126,8 +126,8 @@ fn pick<T: Copy>(values: &mut Vec<T>, kept: &[usize]) {
 
 /// The values of a categorical column, by first appearance, with their counts.
 #[derive(Debug, Default)]
-struct Levels {
-    found: Vec<(String, u64)>,
+pub(super) struct Levels {
+    pub(super) found: Vec<(String, u64)>,
     places: HashMap<String, usize>,
 }
 
@@ -142,7 +142,7 @@ impl Levels {
 
     /// Counts `text`; returns its index.
     #[expect(clippy::single_match_else, reason = "the place is found or made")]
-    fn add(&mut self, text: &str, count: u64) -> usize {
+    pub(super) fn add(&mut self, text: &str, count: u64) -> usize {
         let place = match self.places.get(text) {
             Some(place) => *place,
             None => {
@@ -166,12 +166,12 @@ pub struct TrainingRows {
     missing: MissingPolicy,
     pooling: Pooling,
     shapes: Shapes,
-    rows: PackedBlocks,
-    known: Vec<KnownRange>,
-    levels: Vec<Levels>,
-    missing_rows: u64,
-    missing_cells: Vec<u64>,
-    dropped: u64,
+    pub(super) rows: PackedBlocks,
+    pub(super) known: Vec<KnownRange>,
+    pub(super) levels: Vec<Levels>,
+    pub(super) missing_rows: u64,
+    pub(super) missing_cells: Vec<u64>,
+    pub(super) dropped: u64,
     /// Memory for learning the encoding, in bytes.
     memory: usize,
 }

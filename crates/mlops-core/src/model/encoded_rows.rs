@@ -5,7 +5,7 @@
 use super::dates::{self, DateFeature};
 use super::encoder::{CategoricalFeature, Encoder, NumericFeature, Shape};
 use crate::Result;
-use crate::model::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks};
+use crate::model::fit::{BLOCK_ROWS, Block, Blocks, Holders, PackedBlocks};
 
 /// Packed rows, and the encoding of their columns.
 #[derive(Debug)]
@@ -165,6 +165,10 @@ impl Blocks for EncodedRows<'_> {
 
     fn blocks(&self) -> usize {
         self.rows.blocks()
+    }
+
+    fn holders(&self) -> Option<&dyn Holders> {
+        self.rows.holders()
     }
 
     fn read(&self, index: usize, into: &mut Block) -> Result<()> {

@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::bins::Bins;
 use super::dates::DateFeature;
@@ -23,7 +24,7 @@ use crate::{Error, Result};
 pub(super) const POOL: &str = "(infrequent)";
 
 /// A numeric column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NumericFeature {
     /// The column's name.
     pub name: String,
@@ -34,7 +35,7 @@ pub struct NumericFeature {
 }
 
 /// How the numbers of a column become features.
-#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode, Serialize, Deserialize)]
 pub enum Shape {
     /// The number is the feature.
     #[default]
@@ -91,7 +92,7 @@ impl NumericFeature {
 }
 
 /// A categorical column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CategoricalFeature {
     /// The column's name.
     pub name: String,
@@ -175,7 +176,7 @@ impl CategoricalFeature {
 }
 
 /// A learned encoding.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Encoder {
     /// How missing values are treated.
     pub missing: MissingPolicy,

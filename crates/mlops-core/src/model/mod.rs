@@ -7,6 +7,7 @@
 //! becomes features |
 //! | [`TrainingRows`] | `design_matrix`: training rows, and the encoding learned from them |
 //! | [`EncodedRows`] | `encoded_rows`: the blocks of a fit |
+//! | `StretchRows`, `SharedRows` | `shared_rows`: training rows that several machines read |
 //! | [`Model`] | here: everything that a prediction needs, and its provenance |
 //! | [`Predictor`] | `predict`: the fast path of predictions |
 //! | [`Explainer`] | `contribution`: what each column added to a prediction |
@@ -33,6 +34,7 @@ mod predict;
 mod ranks;
 pub mod scorecard;
 mod shapes;
+pub(crate) mod shared_rows;
 mod spline;
 pub(crate) mod standard_errors;
 mod tuned;

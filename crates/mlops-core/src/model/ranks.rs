@@ -5,14 +5,17 @@
 //! digit) at a time: each pass counts the values of the next digit among the keys that match so
 //! far. Columns are processed in groups of as many as the memory allows; of gathering and the digit
 //! sizes, the method with the fewest passes over the rows is chosen. Integer columns of a narrow
-//! range need fewer passes. Counts are integers, so that threads make no difference. Not for
-//! descriptive statistics: see `profile`.
+//! range need fewer passes. Counts are integers, so that neither threads nor other machines that hold the rows make a
+//! difference. Not for descriptive statistics: see `profile`.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Result;
-use crate::model::fit::{BLOCK_ROWS, Blocks, PackedBlocks};
+use crate::model::fit::{
+    BLOCK_ROWS, Blocks, Digits, Holders, PackedBlocks, Question, Reading, Sums, Written, not_sums,
+};
 use crate::platform::threads::together;
 
 /// Bits in a digit; each divides the number of bits of every kind of key.
@@ -21,6 +24,8 @@ const DIGIT_BITS: [u32; 3] = [16, 8, 4];
 const FEW_ROWS: u64 = 1 << 18;
 /// Blocks that a thread claims at a time.
 const UNIT: usize = 64;
+/// Bits in a digit that other machines count: tables are sent, and each pass takes them a moment.
+const BITS_THERE: u32 = 8;
 
 /// A column, and ascending ranks (from 0) of some of its values.
 pub(super) type Asked = (usize, Vec<u64>);
@@ -117,7 +122,10 @@ pub(super) fn values_at(
     order.sort_by_key(|i| keys[asked[*i].0].bits());
     let most_bits = order.last().map_or(0, |i| keys[asked[*i].0].bits());
     let ranks = asked.iter().map(|(_, ranks)| ranks.len()).max().unwrap_or(1);
-    let (way, group) = Way::of(rows.rows(), (order.len(), ranks), most_bits, threads, memory);
+    let (way, group) = match rows.holders() {
+        Some(_) => (Way::Count { bits: BITS_THERE }, order.len().max(1)),
+        None => Way::of(rows.rows(), (order.len(), ranks), most_bits, threads, memory),
+    };
     let mut values = vec![Vec::new(); asked.len()];
     for group in order.chunks_mut(group) {
         group.sort_unstable();
@@ -221,8 +229,10 @@ fn count(
     bits: u32,
     threads: usize,
 ) -> Result<Vec<u64>> {
-    let mut wanted: Vec<usize> = tables.iter().map(|table| table.column).collect();
-    wanted.dedup();
+    if let Some(holders) = rows.holders() {
+        return count_there(holders, keys, tables, bits);
+    }
+    let tally = Tally::of(rows, keys, tables, bits);
     let total = Mutex::new(Ok(vec![0_u64; tables.len() << bits]));
     let next = AtomicUsize::new(0);
     let work = || {
@@ -243,15 +253,7 @@ fn count(
                 break;
             }
             for index in first..rows.blocks().min(first + UNIT) {
-                let mut at = 0;
-                let outcome = rows.columns(index, &wanted, &mut buffer, |column, values| {
-                    while let Some(table) = tables.get(at).filter(|table| table.column == column) {
-                        let counts = &mut counts[at << bits..][..1 << bits];
-                        keys[column].count(values, table, bits, counts);
-                        at += 1;
-                    }
-                });
-                if let Err(error) = outcome {
+                if let Err(error) = tally.add(index, &mut buffer, &mut counts) {
                     *total.lock().unwrap_or_else(PoisonError::into_inner) = Err(error);
                     return;
                 }
@@ -267,6 +269,128 @@ fn count(
     };
     together(threads.saturating_sub(1), &work);
     total.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts digits block by block.
+struct Tally<'a> {
+    rows: &'a PackedBlocks,
+    keys: &'a [KeyEncoding],
+    tables: &'a [Search],
+    bits: u32,
+    /// The columns of the tables.
+    wanted: Vec<usize>,
+}
+
+impl<'a> Tally<'a> {
+    fn of(
+        rows: &'a PackedBlocks,
+        keys: &'a [KeyEncoding],
+        tables: &'a [Search],
+        bits: u32,
+    ) -> Self {
+        let mut wanted: Vec<usize> = tables.iter().map(|table| table.column).collect();
+        wanted.dedup();
+        Self { rows, keys, tables, bits, wanted }
+    }
+
+    /// Adds block `index` to the counts of all tables.
+    fn add(&self, index: usize, buffer: &mut Vec<u8>, counts: &mut [u32]) -> Result<()> {
+        let Self { rows, keys, tables, bits, wanted } = self;
+        let mut at = 0;
+        rows.columns(index, wanted, buffer, |column, values| {
+            while let Some(table) = tables.get(at).filter(|table| table.column == column) {
+                let counts = &mut counts[at << bits..][..1 << bits];
+                keys[column].count(values, table, *bits, counts);
+                at += 1;
+            }
+        })
+    }
+}
+
+/// [`count`] by others, who hold the rows.
+fn count_there(
+    holders: &dyn Holders,
+    keys: &[KeyEncoding],
+    tables: &[Search],
+    bits: u32,
+) -> Result<Vec<u64>> {
+    let pieces = holders.pieces().max(1);
+    let mut known: Vec<(usize, u32, u64)> = Vec::new();
+    for Search { column, .. } in tables {
+        if known.last().is_none_or(|(last, ..)| last != column) {
+            let lowest = match keys[*column] {
+                KeyEncoding::Whole { lowest, .. } => lowest,
+                KeyEncoding::Real => 0.0,
+            };
+            known.push((*column, keys[*column].bits(), lowest.to_bits()));
+        }
+    }
+    let tables: Vec<(usize, u64, u32)> =
+        tables.iter().map(|table| (table.column, table.prefix, table.left)).collect();
+    let mut total = vec![0_u64; tables.len() << bits];
+    let digits = Digits { bits, tables, keys: known, pieces };
+    let question = Question { stride: 1, sums: Sums::Digits(digits) };
+    let mut add = |bytes: &[u8]| {
+        let mut reading = Reading(bytes);
+        total.iter_mut().try_for_each(|sum| reading.whole().map(|n| *sum += n))?;
+        reading.finish()
+    };
+    if let Some(before) = holders.recall(&question)? {
+        return add(&before).map(|()| total);
+    }
+    holders.ask(&question, pieces, &mut add)?;
+    holders.keep(&question, &written(&total))?;
+    Ok(total)
+}
+
+fn written(counts: &[u64]) -> Vec<u8> {
+    let mut written = Written::default();
+    for n in counts {
+        written.whole(*n);
+    }
+    written.0
+}
+
+/// The counts of each of `pieces`, for whoever asked by [`count_there`].
+pub(super) fn answer(
+    rows: &PackedBlocks,
+    digits: &Digits,
+    pieces: Range<usize>,
+) -> Result<Vec<Vec<u8>>> {
+    let Digits { bits, tables, keys: known, pieces: all } = digits;
+    let mut keys = vec![KeyEncoding::Real; rows.features()];
+    for (column, key_bits, lowest) in known {
+        *keys.get_mut(*column).ok_or_else(not_sums)? = match key_bits {
+            64 => KeyEncoding::Real,
+            bits => KeyEncoding::Whole { lowest: f64::from_bits(*lowest), bits: *bits },
+        };
+    }
+    let search = |(column, prefix, left): &(usize, u64, u32)| {
+        let bits = keys.get(*column).ok_or_else(not_sums)?.bits();
+        let known = DIGIT_BITS.contains(&digits.bits) && (digits.bits..=bits).contains(left);
+        let search = Search { column: *column, rank: 0, prefix: *prefix, left: *left };
+        if known { Ok(search) } else { Err(not_sums()) }
+    };
+    let tables: Vec<Search> = tables.iter().map(search).collect::<Result<_>>()?;
+    if pieces.end > *all || !tables.is_sorted_by_key(|table| table.column) {
+        return Err(not_sums());
+    }
+    let tally = Tally::of(rows, &keys, &tables, *bits);
+    let piece = |piece: usize| {
+        let mut total = vec![0_u64; tables.len() << bits];
+        let (mut counts, mut buffer) = (vec![0_u32; total.len()], Vec::new());
+        let (first, end) = (rows.blocks() * piece / all, rows.blocks() * (piece + 1) / all);
+        for index in first..end {
+            tally.add(index, &mut buffer, &mut counts)?;
+            // A block has few rows, so that sums of counts this often stay far below 2^32.
+            if index % UNIT == 0 || index + 1 == end {
+                let counts = counts.iter_mut().map(std::mem::take);
+                total.iter_mut().zip(counts).for_each(|(sum, n)| *sum += u64::from(n));
+            }
+        }
+        Ok(written(&total))
+    };
+    pieces.map(piece).collect()
 }
 
 /// How numbers of a column become keys that sort the same way.

@@ -8,6 +8,7 @@
 //! quantiles: see `ranks`.
 
 use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 /// The share of the values below each knot, in ten-thousandths, for 3 to 7 knots: Harrell,
 /// "Regression Modeling Strategies" (2nd edition, table 2.3).
@@ -23,7 +24,7 @@ const PLACES: [&[u64]; 5] = [
 const FEWEST: usize = 3;
 
 /// A natural cubic spline.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, Serialize, Deserialize)]
 pub struct Spline {
     /// Ascending, at least three; their range is a finite number.
     knots: Vec<f64>,

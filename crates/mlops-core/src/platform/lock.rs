@@ -15,9 +15,19 @@ use crate::{Error, Result, text};
 const HOLDER_BYTES: u64 = 200;
 
 /// A lock, held until it is dropped.
+///
+/// It is given back in words, and not by closing the file alone: a process that another thread is starting
+/// has the file open, too, until its program replaces ours.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Should that fail, the lock ends with the last process that has the file open.
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -64,26 +74,32 @@ impl Lock {
             )));
         }
         file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
 /// A folder that several workspaces may change, locked until this is dropped. Leaves no file.
 #[derive(Debug)]
 pub struct FolderLock {
-    _folder: File,
+    folder: File,
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        let _ = self.folder.unlock();
+    }
 }
 
 impl FolderLock {
-    /// Takes the lock of `folder`; fails if another process holds it.
-    pub fn acquire(folder: &Path) -> Result<Self> {
-        let failed = |e| Error::io("lock", folder, e);
-        let file = File::open(folder).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _folder: file }),
+    /// Takes the lock of the folder at `path`; fails if another process holds it.
+    pub fn acquire(path: &Path) -> Result<Self> {
+        let failed = |e| Error::io("lock", path, e);
+        let folder = File::open(path).map_err(failed)?;
+        match folder.try_lock() {
+            Ok(()) => Ok(Self { folder }),
             Err(TryLockError::WouldBlock) => Err(Error::locked(format!(
                 "another workspace holds {}; this run stops here, and the next one continues",
-                folder.display()
+                path.display()
             ))),
             Err(TryLockError::Error(e)) => Err(failed(e)),
         }
@@ -104,6 +120,19 @@ mod tests {
         assert!(error.to_string().contains("training (pid 7)"), "{error}");
         drop(held);
         Lock::acquire(&Disk::default(), &path, "x").unwrap();
+    }
+
+    #[test]
+    fn a_lock_ends_although_a_process_that_is_being_started_has_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::acquire(&Disk::default(), &path, "x").unwrap();
+        let folder = FolderLock::acquire(dir.path()).unwrap();
+        // What a child has between `fork` and `exec`: the same open files.
+        let _copies = [held.file.try_clone().unwrap(), folder.folder.try_clone().unwrap()];
+        drop((held, folder));
+        Lock::acquire(&Disk::default(), &path, "x").unwrap();
+        FolderLock::acquire(dir.path()).unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The tasks of a distributed engine: the single entry point through which executors run them.
 //!
-//! What tasks do is in [`crate::dataset::elsewhere`], scheduling is behind [`crate::platform::engine`].
+//! What tasks do is in [`crate::dataset::elsewhere`], [`super::training_tasks`] and [`super::scoring_there`];
+//! scheduling is behind [`crate::platform::engine`].
 
 use crate::config::Engine;
 use crate::dataset::elsewhere as rows;
@@ -9,19 +10,28 @@ use crate::platform::engine::OpenHashes;
 use crate::run::context::Context;
 use crate::{Error, Result};
 
+use super::scoring_there as scoring;
+use super::training_tasks as training;
+
 /// Carries out a task; `duplicates` are those of its rows that equal an earlier one, if it was given to
 /// [`Engine::sift`](crate::platform::engine::Engine::sift).
 ///
 /// # Errors
 /// If it may succeed another time or on another machine.
 pub fn carry_out(task: &str, duplicates: &[Duplicate], open: OpenHashes<'_>) -> Result<String> {
-    match task.strip_prefix(rows::PREFIX) {
-        Some(task) => rows::carry_out(task, duplicates, open),
-        None => Err(Error::backend(
-            "ballista",
-            "this executor does not know such a task: run the same version of mlops-cluster on all machines",
-        )),
+    if let Some(task) = task.strip_prefix(rows::PREFIX) {
+        return rows::carry_out(task, duplicates, open);
     }
+    if let Some(task) = task.strip_prefix(training::PREFIX) {
+        return training::carry_out(task);
+    }
+    if let Some(task) = task.strip_prefix(scoring::PREFIX) {
+        return scoring::carry_out(task);
+    }
+    Err(Error::backend(
+        "ballista",
+        "this executor does not know such a task: run the same version of mlops-cluster on all machines",
+    ))
 }
 
 /// Refuses to do on one machine what the configuration gives to a cluster.

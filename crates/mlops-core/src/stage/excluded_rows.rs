@@ -6,7 +6,10 @@
 //! very file or, if it was cut from others, as many as equal its own ([`super::look_alikes`]): a single
 //! row that looks alike proves nothing. Not for drawing hold-outs: see [`super::holdout`].
 
-use crate::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
 use crate::csv::reader::RowReader;
 use crate::dataset::dedup::SeenRows;
 use crate::evaluation::entity::{Entities, Identity, Members};
@@ -17,6 +20,7 @@ use crate::run::context::{Context, Workspace};
 use crate::run::test_files::{TestFile, TestFileKind, TestFiles};
 use crate::table::Table;
 use crate::table::schema::Schema;
+use crate::{Error, Result};
 
 use super::look_alikes;
 use super::new_rows::RowRanges;
@@ -32,6 +36,17 @@ pub(crate) struct HeldOut {
     pub(crate) digests: Vec<Digest>,
     /// Notes for the report.
     pub(crate) notes: Vec<String>,
+    /// What other machines must know of it, if there are any.
+    told: HeldOutText,
+}
+
+/// The rows that are left out wherever they are, for another machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct HeldOutText {
+    key: u64,
+    /// The hashes of entities, 16 bytes each, in the order in which they were found.
+    entities: Vec<(Identity, String)>,
+    start: Option<(String, f64)>,
 }
 
 /// Rows that are left out by number or by position, which requires reading the file in order.
@@ -96,6 +111,7 @@ pub(crate) fn held_out(
         let moments = config.holdout.time.as_ref().and_then(|name| MomentColumn::of(schema, name));
         if let (Some(moments), Some(start)) = (moments, drawn.start) {
             held.start = Some((moments, start));
+            held.told.start = config.holdout.time.clone().zip(Some(start));
         }
     }
     for file in tests.all.iter().filter(|f| !holdouts.iter().any(|h| h.sha256 == f.digest)) {
@@ -125,8 +141,14 @@ pub(crate) fn held_out(
     if !copies.0.is_empty() {
         in_order.copies = Identity::LookAlikes.hasher(schema, key).map(|found| (found, copies));
     }
-    for (_, entities, hashes) in gathered.found.into_iter().filter(|(.., found)| !found.is_empty())
+    held.told.key = key;
+    for (identity, entities, hashes) in
+        gathered.found.into_iter().filter(|(.., found)| !found.is_empty())
     {
+        if context.engine.is_some() {
+            let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+            held.told.entities.push((identity, STANDARD.encode(bytes)));
+        }
         held.entities.push((entities, SeenRows::from_hashes(&hashes)?));
     }
     Ok((held, in_order))
@@ -222,7 +244,31 @@ impl Gathered<'_> {
     }
 }
 
+impl HeldOutText {
+    /// What it stands for among rows of `schema`.
+    pub(crate) fn read(&self, schema: &Schema) -> Result<HeldOut> {
+        let wrong = || Error::backend("ballista", "the rows to leave out were sent wrongly");
+        let mut held = HeldOut::default();
+        for (identity, text) in &self.entities {
+            let entities = identity.hasher(schema, self.key).ok_or_else(wrong)?;
+            let bytes = STANDARD.decode(text).map_err(|_| wrong())?;
+            let hashes = bytes.as_chunks::<16>().0.iter().map(|hash| u128::from_le_bytes(*hash));
+            let hashes: Vec<u128> = hashes.collect();
+            held.entities.push((entities, SeenRows::from_hashes(&hashes)?));
+        }
+        if let Some((name, start)) = &self.start {
+            held.start = Some((MomentColumn::of(schema, name).ok_or_else(wrong)?, *start));
+        }
+        Ok(held)
+    }
+}
+
 impl HeldOut {
+    /// What another machine must know of it; complete only where there is an engine.
+    pub(crate) fn told(&self) -> &HeldOutText {
+        &self.told
+    }
+
     /// Whether no row is left out by its content.
     pub(crate) fn is_empty(&self) -> bool {
         self.entities.is_empty() && self.start.is_none()

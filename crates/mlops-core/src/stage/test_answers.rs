@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::config::Config;
 use crate::evaluation::entity::{Entities, Identity};
 use crate::model::{Model, Predictor};
 use crate::run::context::Context;
@@ -35,6 +36,24 @@ impl<'a> Look<'a> {
         let columns = SliceColumns::of(&context.config.slices, &first.schema);
         let (grouped, unlooked) = entities_in(context, first, paths);
         Self { models, grouped, unlooked, columns }
+    }
+
+    /// The same on another machine, which is told whether entities are looked at.
+    pub(super) fn there(
+        config: &Config,
+        models: &'a [&'a Model],
+        first: &Model,
+        grouped: bool,
+    ) -> Self {
+        let columns = SliceColumns::of(&config.slices, &first.schema);
+        let identity = Identity::of(&config.holdout, &first.schema);
+        let grouped = grouped.then(|| identity.hasher(&first.schema, config.training.seed));
+        Self { models, grouped: grouped.flatten(), unlooked: false, columns }
+    }
+
+    /// Whether entities are looked at.
+    pub(super) fn is_grouped(&self) -> bool {
+        self.grouped.is_some()
     }
 
     /// What follows for intervals if ids are not looked at.

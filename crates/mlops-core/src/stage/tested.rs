@@ -25,6 +25,7 @@ use crate::{Error, Result};
 
 use super::look_alikes;
 use super::new_rows::{self, RowRanges};
+use super::scoring_there::{ReadThere, There, unknown_files};
 use super::test_answers::{Answers, Look};
 
 /// The fewest rows of either class in a test.
@@ -98,9 +99,15 @@ pub fn predict_current(
     let mut compared = ModelAnswers::of(&look);
     let reader = if look.needs_ids() { reader.with_ids() } else { reader };
     let mut known = !listed.is_empty();
+    let there = There::of(context, model, &look)?;
+    let mut unknown = Vec::new();
     'tiers: for tier in listed {
         for SourceFile { name, path, .. } in tier {
-            let read = compared.add(&reader, &path, &look, |_, _| {});
+            let read = match &there {
+                Some(there) => Ok(compared.add_there(there, &path, model)?),
+                None => compared.add(&reader, &path, &look, |_, _| {}),
+            };
+            unknown = vec![name.clone()];
             // An error here will recur and be reported below.
             let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
                 known = false;
@@ -123,6 +130,9 @@ pub fn predict_current(
         let all = compared.used.clone();
         TestFiles { current: all.clone(), all }
     } else {
+        if there.is_some() && !unknown.is_empty() {
+            return Err(unknown_files(context, &unknown));
+        }
         let tests = TestFiles::find(context, &holdouts)?;
         compared = compare_tests(context, workspace, &[model], &[model], &tests)?;
         TestFiles { current: compared.used.clone(), all: tests.all }
@@ -288,21 +298,34 @@ impl ModelAnswers {
             || (),
             |(), table, answers: &mut Answers| answers.fill(look, table, &leaks),
             |answers| {
-                self.labels.extend_from_slice(&answers.labels);
-                self.entities.extend_from_slice(&answers.entities);
-                for (all, list) in self.probabilities.iter_mut().zip(&answers.probabilities) {
-                    all.extend_from_slice(list);
-                }
-                for (j, values) in answers.slices.iter().enumerate() {
-                    self.slices.push(j, values.iter());
-                }
-                self.left_out += answers.left_out;
-                self.unanswered += answers.unanswered;
+                self.append(answers);
                 Ok(())
             },
         )?;
         self.rejected += reading.rejected;
         Ok(reading.digest)
+    }
+
+    /// [`Self::add`] by an engine.
+    fn add_there(&mut self, there: &There, path: &Path, model: &Model) -> Result<Digest> {
+        let ReadThere { digest, rejected } =
+            there.read(path, model, |answers| self.append(answers))?;
+        self.rejected += rejected;
+        Ok(digest)
+    }
+
+    /// Adds the answers for the rows that follow.
+    fn append(&mut self, answers: &Answers) {
+        self.labels.extend_from_slice(&answers.labels);
+        self.entities.extend_from_slice(&answers.entities);
+        for (all, list) in self.probabilities.iter_mut().zip(&answers.probabilities) {
+            all.extend_from_slice(list);
+        }
+        for (j, values) in answers.slices.iter().enumerate() {
+            self.slices.push(j, values.iter());
+        }
+        self.left_out += answers.left_out;
+        self.unanswered += answers.unanswered;
     }
 }
 

@@ -33,6 +33,7 @@ use crate::{Error, ErrorKind, Result};
 
 use super::excluded_rows::{self, HeldOut, LeftOutRows};
 use super::new_rows::RowRanges;
+use super::train_there::{self, RowsThere, There, changed};
 use super::training_notes;
 use super::tuning::Tuning;
 use super::window::{self, Asked, Part, Plan, Tests, Trial};
@@ -93,6 +94,10 @@ pub fn run(context: &Context, workspace: &mut Workspace) -> Result<Trained> {
 
 /// Like [`run`], on the rows that are `asked` for.
 pub(super) fn of(context: &Context, workspace: &mut Workspace, asked: &Asked) -> Result<Trained> {
+    train_there::settle(context, trained(context, workspace, asked))
+}
+
+fn trained(context: &Context, workspace: &mut Workspace, asked: &Asked) -> Result<Trained> {
     let config = &context.config;
     let dataset = newest(workspace)?;
     let schema = crate::stage::ingest::identity::schema(context, workspace)?;
@@ -104,6 +109,7 @@ pub(super) fn of(context: &Context, workspace: &mut Workspace, asked: &Asked) ->
         ));
     }
     super::ingest::check_meaning(context, workspace)?;
+    train_there::check(context, &schema, &dataset)?;
     let holdouts = workspace.ledger.holdouts()?;
     let tests = TestFiles::find(context, &holdouts)?;
     let held = excluded_rows::held_out(context, workspace, &schema, &dataset, &tests)?;
@@ -237,6 +243,8 @@ struct ReadRows {
     later_dates: Vec<Leak>,
     /// The number of rows left out as test rows, and of those that are not in the window.
     left_out: (u64, u64),
+    /// The engine that read them, if one did.
+    there: Option<There>,
 }
 
 /// One pass over the data set, which packs its rows.
@@ -247,6 +255,14 @@ fn read(
     (held, mut in_order): (&HeldOut, LeftOutRows),
     part: &Part,
 ) -> Result<ReadRows> {
+    if let Some(engine) = &context.engine {
+        let left_out = (held, !in_order.is_empty());
+        let RowsThere { rows, golden_rows, held_out, there } =
+            train_there::read(context, engine, dataset, schema, left_out)?;
+        let (fold_rows, later_dates) = (FoldRows::default(), Vec::new());
+        let (left_out, there) = ((held_out, 0), Some(there));
+        return Ok(ReadRows { rows, golden_rows, fold_rows, later_dates, left_out, there });
+    }
     let config = &context.config;
     let training = &config.training;
     let keys = fold_keys(config, schema, part)?;
@@ -307,7 +323,8 @@ fn read(
         return Err(nothing_left(dataset, part, held_out, 0));
     }
     let later_dates = dated.map_or_else(Vec::new, |dated| dated.leaks(&later_dates));
-    Ok(ReadRows { rows, golden_rows, fold_rows, later_dates, left_out: (held_out, outside) })
+    let left_out = (held_out, outside);
+    Ok(ReadRows { rows, golden_rows, fold_rows, later_dates, left_out, there: None })
 }
 
 /// Reads the rows, learns their encoding, chooses what is to be chosen, and fits.
@@ -321,7 +338,7 @@ fn fit(
     let config = &context.config;
     let mut training = config.training;
     let test_files = left_out.0.digests.clone();
-    let ReadRows { rows, golden_rows, fold_rows, later_dates, left_out } =
+    let ReadRows { rows, golden_rows, fold_rows, later_dates, left_out, there } =
         read(context, dataset, &schema, left_out, part)?;
     let (held_out, outside) = left_out;
     let encoder = rows.encoder(config.limits.threads)?;
@@ -329,6 +346,9 @@ fn fit(
     let dropped = rows.dropped();
     if rows.rows() == 0 {
         return Err(nothing_left(dataset, part, held_out, dropped));
+    }
+    if let Some(there) = there {
+        there.encode(&rows, &encoder)?;
     }
     let plain = rows.encoded(&encoder);
     let memory = config.limits.memory / 4;
@@ -485,14 +505,6 @@ impl Parsed {
             }
         }
     }
-}
-
-fn changed(dataset: &DatasetRecord) -> Error {
-    Error::conflict(format!(
-        "{} is not what the ledger recorded: it was changed or damaged. Restore it, or run \
-         `ingestion --rebuild`",
-        dataset.location.display()
-    ))
 }
 
 fn nothing_left(dataset: &DatasetRecord, part: &Part, held_out: u64, dropped: u64) -> Error {

@@ -17,8 +17,9 @@ use mlops_testkit::{HEADER, Random, Scene, repetitions, sample_rows};
 use serde_json::{Value, json};
 
 /// Carries out tasks in this process, in random order and some of them twice.
-struct Restless {
+pub(crate) struct Restless {
     range_bytes: u64,
+    partitions: usize,
     seed: u64,
     carried_out: AtomicU64,
 }
@@ -44,6 +45,10 @@ fn open(path: &Path) -> Result<Box<dyn HashFile>> {
 }
 
 impl Restless {
+    pub(crate) fn new(range_bytes: u64, partitions: usize, seed: u64) -> Self {
+        Self { range_bytes, partitions, seed, carried_out: AtomicU64::new(0) }
+    }
+
     fn all(&self, tasks: &[(String, Vec<Duplicate>)]) -> Result<Vec<String>> {
         let mut random = Random(self.seed ^ self.carried_out.load(Ordering::Relaxed));
         let mut order: Vec<usize> = (0..tasks.len()).collect();
@@ -101,7 +106,7 @@ impl Engine for Restless {
     }
 
     fn partitions(&self) -> usize {
-        3
+        self.partitions
     }
 }
 
@@ -113,8 +118,7 @@ fn twins(more: &Value, range_bytes: u64, seed: u64) -> (Scene, Scene) {
     let mut config = more.clone();
     config["engine"] = json!({ "kind": BALLISTA });
     let mut spread = Scene::with(&config);
-    let carried_out = AtomicU64::new(0);
-    spread.engine = Some(Arc::new(Restless { range_bytes, seed, carried_out }));
+    spread.engine = Some(Arc::new(Restless::new(range_bytes, 3, seed)));
     (alone, spread)
 }
 
@@ -307,7 +311,7 @@ fn a_file_that_changes_between_two_looks_is_left_to_the_next_run() {
     let (_, mut spread) = twins(&json!({}), 1 << 20, 1);
     spread.rows("in/a.csv", "a,1,2,3,1\n");
     spread.rows("in/b.csv", "b,1,2,3,0\n");
-    let restless = Restless { range_bytes: 1 << 20, seed: 1, carried_out: AtomicU64::new(0) };
+    let restless = Restless::new(1 << 20, 3, 1);
     let engine = Changing(restless, spread.path("in/b.csv"), AtomicU64::new(0));
     spread.engine = Some(Arc::new(engine));
     spread.ingest().unwrap();

@@ -33,6 +33,10 @@ mod decision;
 mod due;
 /// Work that a distributed engine does: the same data sets, whatever it does first, twice or elsewhere.
 mod engine;
+/// Scoring on such an engine: the same figures.
+mod engine_scoring;
+/// Training on such an engine: the same models.
+mod engine_training;
 /// Rows that look alike: the same row again, or another one, by the schema's id.
 mod equal_rows;
 /// People who are erased: what loses them, what is named, and that they never come back.

@@ -3,6 +3,7 @@
 //! Not for parsing, imputing or encoding: a source has done all that and delivers labels and plain
 //! numbers in their own units (unscaled). Not for scoring single rows either.
 
+use super::question::Holders;
 use crate::error::{Error, Result};
 
 /// Rows in a full block. Fixed, because it determines the order of summation and therefore the last
@@ -166,6 +167,11 @@ pub trait Blocks: Sync {
     fn class_totals(&self) -> [f64; 2] {
         let (rows, positives) = (self.rows() as f64, self.positives() as f64);
         self.weighed().map_or([rows - positives, positives], |weighed| weighed.by_class)
+    }
+
+    /// Those who hold the rows and make the passes over them; `None` if they are made here.
+    fn holders(&self) -> Option<&dyn Holders> {
+        None
     }
 
     /// Fills `into` with block `index`, counted from 0.

@@ -7,6 +7,7 @@
 
 use super::block::{BLOCK_ROWS, Block, Blocks};
 use super::cholesky::dot;
+use super::question::{Numbers, Place, Reading, Sums, Written};
 use super::reduce::{Pass, reduce};
 use super::scaler::Scaler;
 use crate::error::Result;
@@ -78,9 +79,9 @@ impl Curved<'_> {
     }
 }
 
-struct Times<'a> {
-    at: &'a Curved<'a>,
-    vector: Option<&'a [f64]>,
+pub(super) struct Times<'a> {
+    pub(super) at: &'a Curved<'a>,
+    pub(super) vector: Option<&'a [f64]>,
 }
 
 impl Pass for Times<'_> {
@@ -102,6 +103,22 @@ impl Pass for Times<'_> {
         for (a, b) in into.iter_mut().zip(following) {
             *a += b;
         }
+    }
+
+    fn asks(&self) -> Option<Sums> {
+        let Curved { scaler: Scaler { mean, scale }, beta, weights, .. } = self.at;
+        let [mean, scale, beta] = [mean, scale, *beta].map(Numbers::of);
+        let (at, weights) = (Place { mean, scale, beta }, weights.map(f64::to_bits));
+        Some(Sums::Product { at, weights, vector: self.vector.map(Numbers::of) })
+    }
+
+    fn write(&self, sums: &Vec<f64>, to: &mut Written) {
+        to.numbers(sums);
+    }
+
+    fn read(&self, from: &mut Reading<'_>) -> Result<Vec<f64>> {
+        let mut sums = self.zero();
+        from.numbers(&mut sums).map(|()| sums)
     }
 }
 

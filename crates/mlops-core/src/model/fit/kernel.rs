@@ -9,6 +9,7 @@
 //! Learning, 4.4.1.
 
 use super::block::{BLOCK_ROWS, Block};
+use super::question::{self, Numbers, Place, Reading, Written};
 use super::reduce::Pass;
 use super::scaler::Scaler;
 use crate::error::Result;
@@ -114,6 +115,42 @@ impl Pass for Likelihood<'_> {
         for (a, b) in into.hessian.iter_mut().zip(following.hessian) {
             *a += b;
         }
+    }
+
+    fn asks(&self) -> Option<question::Sums> {
+        let Scaler { mean, scale } = self.scaler;
+        Some(question::Sums::Likelihood {
+            at: Place {
+                mean: Numbers::of(mean),
+                scale: Numbers::of(scale),
+                beta: Numbers::of(self.beta),
+            },
+            weights: self.weights.map(f64::to_bits),
+            hessian: self.hessian,
+        })
+    }
+
+    fn write(&self, sums: &Sums, to: &mut Written) {
+        to.number(sums.loss);
+        to.whole(sums.rows);
+        to.number(sums.positives);
+        to.numbers(&sums.gradient);
+        // Nobody reads what is below the diagonal.
+        for (j, row) in sums.hessian.chunks(self.beta.len()).enumerate() {
+            to.numbers(&row[j..]);
+        }
+    }
+
+    fn read(&self, from: &mut Reading<'_>) -> Result<Sums> {
+        let mut sums = self.zero();
+        sums.loss = from.number()?;
+        sums.rows = from.whole()?;
+        sums.positives = from.number()?;
+        from.numbers(&mut sums.gradient)?;
+        for (j, row) in sums.hessian.chunks_mut(self.beta.len()).enumerate() {
+            from.numbers(&mut row[j..])?;
+        }
+        Ok(sums)
     }
 }
 

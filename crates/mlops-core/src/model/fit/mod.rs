@@ -13,6 +13,7 @@
 //! rows are an error too, since there is no optimum; linearly dependent features share their weight
 //! as with a pseudo-inverse.
 
+mod answer;
 mod block;
 mod check;
 mod cholesky;
@@ -25,7 +26,9 @@ mod kernel;
 mod lbfgs;
 mod newton;
 mod packed;
+mod part;
 mod path;
+mod question;
 mod reduce;
 mod repeats;
 mod scaler;
@@ -34,12 +37,16 @@ mod weighted;
 use crate::config::choices::{ClassWeight, Solver};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use answer::answer;
 pub use block::{BLOCK_ROWS, Block, Blocks, Weighed};
 pub use check::{CHECK_CELLS, CrossCheck};
 pub use covariance::{Covariance, MOST_FEATURES};
 pub use cross_validation::{CrossValidation, FoldFits};
 pub use grid::{GRID, GridPoint, PenaltyGrid};
 pub use packed::PackedBlocks;
+pub use part::Part;
+pub use question::{Digits, Holders, Numbers, Place, Question, Sums};
+pub(crate) use question::{Reading, Written, not_sums};
 pub use scaler::Scaler;
 pub(crate) use scaler::constant;
 pub use weighted::{HalfLife, Weighted};

@@ -11,6 +11,7 @@ use super::block::{Block, Blocks};
 use super::cholesky::{Cholesky, dot};
 use super::conjugate::Curved;
 use super::kernel::Likelihood;
+use super::question::{Numbers, Place, Reading, Sums, Written};
 use super::reduce::{Pass, reduce};
 use super::repeats::Repeats;
 use super::scaler::{Scaler, check_finite};
@@ -404,9 +405,9 @@ fn max_norm(values: &[f64]) -> f64 {
 }
 
 /// The smallest and the largest move of a row towards its own side along a direction.
-struct Moves<'a> {
-    scaler: &'a Scaler,
-    direction: &'a [f64],
+pub(super) struct Moves<'a> {
+    pub(super) scaler: &'a Scaler,
+    pub(super) direction: &'a [f64],
 }
 
 impl Pass for Moves<'_> {
@@ -447,10 +448,24 @@ impl Pass for Moves<'_> {
     fn merge(&self, into: &mut (f64, f64), following: (f64, f64)) {
         *into = (into.0.min(following.0), into.1.max(following.1));
     }
+
+    fn asks(&self) -> Option<Sums> {
+        let Scaler { mean, scale } = self.scaler;
+        let [mean, scale, beta] = [mean, scale, self.direction].map(Numbers::of);
+        Some(Sums::Moves(Place { mean, scale, beta }))
+    }
+
+    fn write(&self, sums: &(f64, f64), to: &mut Written) {
+        to.numbers(&[sums.0, sums.1]);
+    }
+
+    fn read(&self, from: &mut Reading<'_>) -> Result<(f64, f64)> {
+        Ok((from.number()?, from.number()?))
+    }
 }
 
 /// Looks for the value that made a sum infinite or NaN.
-struct AllFinite<'a>(&'a dyn Blocks);
+pub(super) struct AllFinite<'a>(pub(super) &'a dyn Blocks);
 
 impl Pass for AllFinite<'_> {
     type Sums = ();
@@ -466,4 +481,12 @@ impl Pass for AllFinite<'_> {
     }
 
     fn merge(&self, (): &mut (), (): ()) {}
+
+    fn asks(&self) -> Option<Sums> {
+        Some(Sums::Finite)
+    }
+
+    fn read(&self, _: &mut Reading<'_>) -> Result<()> {
+        Ok(())
+    }
 }

@@ -2,13 +2,16 @@
 //!
 //! Rows arrive column by column, in batches of any size; here they are cut into blocks of
 //! [`BLOCK_ROWS`], each of which becomes a run of bytes (a frame). A fit from disk gives the same
-//! bits as one from memory. NaN is a missing value. Not for the meaning of columns, nor for one-hot
-//! encoding: see `model`.
+//! bits as one from memory. NaN is a missing value. Rows can also be kept in files, and read from there by several
+//! machines. Not for the meaning of columns, nor for one-hot encoding: see `model`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::block::{BLOCK_ROWS, Block, Blocks};
 use super::column::{pack, skip, unpack};
+use super::part::{self, OpenPart, Part};
+use super::question::Holders;
 use crate::error::{Error, Result};
 use crate::platform::disk::{Disk, Scratch};
 
@@ -32,6 +35,10 @@ pub struct PackedBlocks {
     limit: Option<MemoryLimit>,
     /// The frames before those of the segments, once the limit was reached.
     file: Option<Scratch>,
+    /// The files that have the frames instead.
+    parts: Vec<OpenPart>,
+    /// Who makes the passes over these files.
+    holders: Option<Arc<dyn Holders>>,
 }
 
 /// The number of bytes in memory beyond which frames go to a file, and its folder.
@@ -62,6 +69,66 @@ impl PackedBlocks {
             open: Block::new(columns),
             limit: None,
             file: None,
+            parts: Vec::new(),
+            holders: None,
+        }
+    }
+
+    /// The rows in `parts`, one after the other.
+    ///
+    /// # Errors
+    /// If the last part cannot be read. Others are opened when they are needed.
+    pub(crate) fn of_parts(columns: usize, positives: u64, parts: &[Part]) -> Result<Self> {
+        let mut rows = Self { positives, ..Self::new(columns) };
+        for part in parts {
+            #[expect(clippy::cast_possible_truncation, reason = "blocks are counted in a usize")]
+            let first = (rows.rows / BLOCK_ROWS as u64) as usize;
+            rows.rows += part.rows;
+            rows.parts.push(OpenPart::new(part.clone(), columns, first));
+        }
+        if let Some(last) = rows.parts.last() {
+            rows.open = last.last()?;
+        }
+        Ok(rows)
+    }
+
+    /// Has `holders` make the passes over these rows.
+    #[must_use]
+    pub(crate) fn held_by(self, holders: Arc<dyn Holders>) -> Self {
+        Self { holders: Some(holders), ..self }
+    }
+
+    /// Writes the rows to a new file at `path`, for [`PackedBlocks::of_parts`].
+    ///
+    /// # Errors
+    /// If the file cannot be written, or a temporary file cannot be read.
+    pub(crate) fn write_part(&self, disk: &Disk, path: &Path) -> Result<Part> {
+        let mut file = disk.new_file(path)?;
+        let (mut bytes, mut buffer) = (Vec::with_capacity(SEGMENT_BYTES), Vec::new());
+        let (mut ends, mut written) = (Vec::new(), 0);
+        for index in 0..self.full_blocks() {
+            let frame = self.frame_bytes(index, &mut buffer)?;
+            bytes.extend_from_slice(frame);
+            written += frame.len() as u64;
+            ends.push(written);
+            if bytes.len() >= SEGMENT_BYTES {
+                file.write_all(&bytes)?;
+                bytes.clear();
+            }
+        }
+        let last = Some(&self.open).filter(|open| open.rows() > 0);
+        bytes.extend(part::tail(self.columns, self.rows, &ends, last));
+        file.write_all(&bytes)?;
+        file.publish(true)?;
+        Ok(Part { path: path.to_owned(), rows: self.rows })
+    }
+
+    fn full_blocks(&self) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "blocks are counted in a usize")]
+        if self.parts.is_empty() {
+            self.ends.len()
+        } else {
+            (self.rows / BLOCK_ROWS as u64) as usize
         }
     }
 
@@ -175,6 +242,20 @@ impl PackedBlocks {
 
     /// The frame of full block `index`; `buffer` receives it if it is on disk.
     pub(crate) fn frame<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Frame<'a>> {
+        let bytes = self.frame_bytes(index, buffer)?;
+        let (labels, rest) = bytes.split_at_checked(LABEL_BYTES).ok_or_else(damaged)?;
+        Ok(Frame { rows: BLOCK_ROWS, labels, rest })
+    }
+
+    fn frame_bytes<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        if !self.parts.is_empty() {
+            let after = self.parts.partition_point(|part| part.first <= index);
+            let part = after.checked_sub(1).and_then(|at| self.parts.get(at));
+            let part = part.filter(|_| index < self.full_blocks());
+            let part = part.ok_or_else(|| self.no_block(index))?;
+            part.frame(index - part.first, buffer)?;
+            return Ok(buffer);
+        }
         let (start, end) = match (index.checked_sub(1), self.ends.get(index)) {
             (None, Some(end)) => (0, *end),
             (Some(before), Some(end)) => (self.ends[before], *end),
@@ -183,7 +264,7 @@ impl PackedBlocks {
         #[expect(clippy::cast_possible_truncation, reason = "a frame is in memory")]
         let length = (end - start) as usize;
         let segment = self.segments.partition_point(|(first, _)| *first <= start);
-        let bytes = match (segment.checked_sub(1), &self.file) {
+        Ok(match (segment.checked_sub(1), &self.file) {
             (None, Some(file)) => {
                 buffer.resize(length, 0);
                 file.read_at(start, buffer)?;
@@ -195,9 +276,7 @@ impl PackedBlocks {
                 let at = (start - first) as usize;
                 &bytes[at..at + length]
             }
-        };
-        let (labels, rest) = bytes.split_at(LABEL_BYTES);
-        Ok(Frame { rows: BLOCK_ROWS, labels, rest })
+        })
     }
 
     /// Passes some of the columns of block `index` to `take` without unpacking the others; `buffer`
@@ -242,7 +321,7 @@ impl PackedBlocks {
 
     /// The last, partial block, if `index` is its index.
     pub(crate) fn last(&self, index: usize) -> Option<&Block> {
-        (index == self.ends.len() && self.open.rows() > 0).then_some(&self.open)
+        (index == self.full_blocks() && self.open.rows() > 0).then_some(&self.open)
     }
 
     fn no_block(&self, index: usize) -> Error {
@@ -296,7 +375,11 @@ impl Blocks for PackedBlocks {
     }
 
     fn blocks(&self) -> usize {
-        self.ends.len() + usize::from(self.open.rows() > 0)
+        self.full_blocks() + usize::from(self.open.rows() > 0)
+    }
+
+    fn holders(&self) -> Option<&dyn Holders> {
+        self.holders.as_deref()
     }
 
     fn read(&self, index: usize, into: &mut Block) -> Result<()> {
@@ -383,6 +466,43 @@ mod tests {
             check(&source, rows);
         }
         assert_eq!(dir.path().read_dir().unwrap().count(), 0, "the file has no name");
+    }
+
+    #[test]
+    fn rows_in_files_are_the_same_and_a_damaged_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        for (rows, cut) in [(0, 0_u32), (200, 0), (256, 0), (700, 512), (768, 256), (1_025, 1_024)]
+        {
+            let mut parts = Vec::new();
+            for (name, range) in [("a", 0..cut), ("b", cut..rows)] {
+                let mut source = PackedBlocks::new(4);
+                for i in range {
+                    source.push_row(&row(i), i % 3 == 0).unwrap();
+                }
+                let path = dir.path().join(format!("{rows}{name}"));
+                let part = source.write_part(&disk, &path).unwrap();
+                parts.extend(Some(part).filter(|part| part.rows > 0));
+            }
+            let all = PackedBlocks::of_parts(4, u64::from(rows.div_ceil(3)), &parts).unwrap();
+            check(&all, rows);
+            // Once more, from files.
+            let part = all.write_part(&disk, &dir.path().join("again")).unwrap();
+            check(&PackedBlocks::of_parts(4, all.positives(), &[part]).unwrap(), rows);
+        }
+        let path = dir.path().join("again");
+        let whole = std::fs::read(&path).unwrap();
+        let open = |bytes: &[u8], rows| {
+            disk.write(&path, bytes).unwrap();
+            PackedBlocks::of_parts(4, 0, &[Part { path: path.clone(), rows }])
+        };
+        assert!(open(&whole, 1_025).is_ok() && open(&whole, 1_024).is_err());
+        assert!(open(&whole[..whole.len() - 1], 1_025).is_err());
+        assert!(open(&[], 1_025).is_err());
+        let mut other = whole.clone();
+        let at = other.len() - 50;
+        other[at] ^= 1;
+        assert!(open(&other, 1_025).is_err());
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //!
 //! Blocks are summed in units of a fixed size, and the units in order; threads only decide which
 //! one computes a unit. Not a general thread pool: threads live for one pass (about ten
-//! microseconds of overhead), which a pass over more than one unit outweighs.
+//! microseconds of overhead), which a pass over more than one unit outweighs. Units of rows that other
+//! machines hold are summed there, and merged here in the same order.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::block::{Block, Blocks, read_checked};
+use super::question::{Holders, Question, Reading, Sums, Written, needs_rows};
 use crate::error::{Error, Result};
 use crate::platform::threads::together;
 
@@ -40,6 +42,19 @@ pub(crate) trait Pass: Sync {
 
     /// Adds the sums of the blocks that follow.
     fn merge(&self, into: &mut Self::Sums, following: Self::Sums);
+
+    /// What another machine must know to sum the same; `None` if it cannot.
+    fn asks(&self) -> Option<Sums> {
+        None
+    }
+
+    /// Writes `sums` for [`Pass::read`].
+    fn write(&self, _sums: &Self::Sums, _to: &mut Written) {}
+
+    /// Reads sums that another machine wrote.
+    fn read(&self, _from: &mut Reading<'_>) -> Result<Self::Sums> {
+        Err(needs_rows())
+    }
 }
 
 /// The number of threads to use; 0 means all.
@@ -57,8 +72,10 @@ pub(crate) fn reduce<P: Pass>(
     threads: usize,
     pass: &P,
 ) -> Result<P::Sums> {
-    let picked = source.blocks().div_ceil(stride);
-    let units = picked.div_ceil(UNIT_BLOCKS);
+    let units = units(source, stride);
+    if let Some(holders) = source.holders() {
+        return gather(holders, units, stride, pass);
+    }
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let shared = Mutex::new(OrderedSum::<P::Sums> {
@@ -75,15 +92,10 @@ pub(crate) fn reduce<P: Pass>(
             if unit >= units {
                 break;
             }
-            let mut sums = pass.zero();
-            let last = picked.min((unit + 1) * UNIT_BLOCKS);
-            let outcome = (unit * UNIT_BLOCKS..last).try_for_each(|k| {
-                read_checked(source, k * stride, &mut block)?;
-                pass.add(k * stride, &block, &mut scratch, &mut sums)
-            });
+            let outcome = sum_unit(source, (stride, unit), pass, &mut block, &mut scratch);
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             match outcome {
-                Ok(()) => shared.add(pass, unit, sums),
+                Ok(sums) => shared.add(pass, unit, sums),
                 Err(error) => {
                     stop.store(true, Ordering::Relaxed);
                     shared.fail(unit, error);
@@ -98,6 +110,61 @@ pub(crate) fn reduce<P: Pass>(
         Some((_, error)) => Err(error),
         None => Ok(shared.total.unwrap_or_else(|| pass.zero())),
     }
+}
+
+/// The number of units of a pass over every `stride`-th block of `source`.
+pub(super) fn units(source: &dyn Blocks, stride: usize) -> usize {
+    source.blocks().div_ceil(stride).div_ceil(UNIT_BLOCKS)
+}
+
+/// The sums of one unit.
+pub(super) fn sum_unit<P: Pass>(
+    source: &dyn Blocks,
+    (stride, unit): (usize, usize),
+    pass: &P,
+    block: &mut Block,
+    scratch: &mut P::Scratch,
+) -> Result<P::Sums> {
+    let mut sums = pass.zero();
+    let last = source.blocks().div_ceil(stride).min((unit + 1) * UNIT_BLOCKS);
+    for k in unit * UNIT_BLOCKS..last {
+        read_checked(source, k * stride, block)?;
+        pass.add(k * stride, block, scratch, &mut sums)?;
+    }
+    Ok(sums)
+}
+
+/// The sums of all units, which others compute. What they came to is kept, so that a training that is cut off
+/// goes on from there.
+fn gather<P: Pass>(
+    holders: &dyn Holders,
+    units: usize,
+    stride: usize,
+    pass: &P,
+) -> Result<P::Sums> {
+    let question = Question { stride, sums: pass.asks().ok_or_else(needs_rows)? };
+    let read = |bytes: &[u8]| {
+        let mut reading = Reading(bytes);
+        let sums = pass.read(&mut reading)?;
+        reading.finish().map(|()| sums)
+    };
+    if let Some(total) = holders.recall(&question)? {
+        return read(&total);
+    }
+    let mut total = None;
+    holders.ask(&question, units, &mut |bytes| {
+        let sums = read(bytes)?;
+        match &mut total {
+            Some(total) => pass.merge(total, sums),
+            none => *none = Some(sums),
+        }
+        Ok(())
+    })?;
+    let total = total.unwrap_or_else(|| pass.zero());
+    let mut written = Written::default();
+    pass.write(&total, &mut written);
+    holders.keep(&question, &written.0)?;
+    Ok(total)
 }
 
 /// Adds units in order as they arrive. Units are claimed in order, so that about as many wait as

@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::block::{BLOCK_ROWS, Block, Blocks, read_checked};
+use super::question::{Numbers, Reading, Sums, Written, needs_rows};
 use super::reduce::{Pass, reduce};
 use crate::error::{Error, Result};
 use crate::platform::exact_sum::{ExactSum, unit_of};
@@ -78,6 +79,9 @@ impl Scaler {
         // A sum of numbers near the largest double may overflow; their exact sum does not.
         let overflowed: Vec<usize> =
             inexact.iter().copied().filter(|j| !scaler.mean[*j].is_finite()).collect();
+        if !overflowed.is_empty() && blocks.holders().is_some() {
+            return Err(needs_rows());
+        }
         if !overflowed.is_empty() {
             exact_means(blocks, &overflowed, &mut scaler.mean)?;
         }
@@ -145,10 +149,10 @@ pub(crate) fn constant(lowest: f64, highest: f64) -> bool {
 }
 
 /// First pass: integer sums as long as possible, and a compensated sum in any case.
-struct MomentPass<'a>(&'a dyn Blocks);
+pub(super) struct MomentPass<'a>(pub(super) &'a dyn Blocks);
 
 #[derive(Debug, Clone)]
-struct FeatureSums {
+pub(super) struct FeatureSums {
     lowest: f64,
     highest: f64,
     /// Running sum, and the rounding error of it (Neumaier).
@@ -221,6 +225,33 @@ impl Pass for MomentPass<'_> {
             };
         }
     }
+
+    fn asks(&self) -> Option<Sums> {
+        Some(Sums::Moments)
+    }
+
+    fn write(&self, sums: &Self::Sums, to: &mut Written) {
+        for FeatureSums { lowest, highest, sum, lost, whole } in sums {
+            to.numbers(&[*lowest, *highest, *sum, *lost]);
+            to.whole(u64::from(whole.is_some()));
+            let (sum, squares) = whole.unwrap_or_default();
+            to.wide(sum);
+            to.wide(squares);
+        }
+    }
+
+    fn read(&self, from: &mut Reading<'_>) -> Result<Self::Sums> {
+        let feature = |_| {
+            let [mut lowest, mut highest, mut sum, mut lost] = [0.0; 4];
+            for to in [&mut lowest, &mut highest, &mut sum, &mut lost] {
+                *to = from.number()?;
+            }
+            let known = from.whole()? == 1;
+            let whole = (from.wide()?, from.wide()?);
+            Ok(FeatureSums { lowest, highest, sum, lost, whole: known.then_some(whole) })
+        };
+        (0..self.0.features()).map(feature).collect()
+    }
 }
 
 /// The moments of one column of one block.
@@ -290,11 +321,11 @@ fn exact_means(blocks: &dyn Blocks, features: &[usize], means: &mut [f64]) -> Re
 
 /// Second pass: sums of squared and of plain differences from the mean. The plain ones would be 0
 /// if the mean were exact, and correct for its error.
-struct Spread<'a> {
-    mean: &'a [f64],
-    features: &'a [usize],
+pub(super) struct Spread<'a> {
+    pub(super) mean: &'a [f64],
+    pub(super) features: &'a [usize],
     /// A power of two per feature, with which no square overflows or vanishes; it changes no digit.
-    unit: Vec<f64>,
+    pub(super) unit: Vec<f64>,
 }
 
 impl Pass for Spread<'_> {
@@ -322,6 +353,21 @@ impl Pass for Spread<'_> {
             a[0] += b[0];
             a[1] += b[1];
         }
+    }
+
+    fn asks(&self) -> Option<Sums> {
+        let features = self.features.to_vec();
+        Some(Sums::Spread { mean: Numbers::of(self.mean), features, unit: Numbers::of(&self.unit) })
+    }
+
+    fn write(&self, sums: &Self::Sums, to: &mut Written) {
+        to.numbers(sums.as_flattened());
+    }
+
+    fn read(&self, from: &mut Reading<'_>) -> Result<Self::Sums> {
+        let mut sums = self.zero();
+        sums.iter_mut().try_for_each(|two| from.numbers(two))?;
+        Ok(sums)
     }
 }
 
