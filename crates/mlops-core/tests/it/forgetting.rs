@@ -213,7 +213,7 @@ fn who_occurs_nowhere_is_remembered_all_the_same() {
     scene.ingest().unwrap();
     let erased = forget(&scene, PERSON);
     assert!(erased.version.is_none() && erased.left.is_empty(), "{erased:?}");
-    assert!(erased.to_string().contains("No row, record or file was found"), "{erased}");
+    assert!(erased.to_string().contains("Nothing about them was found"), "{erased}");
     scene.rows("in/b.csv", &format!("{PERSON},1,2,3,1\nother,1,2,3,1\n"));
     scene.ingest().unwrap();
     assert_eq!(record(&scene, "b.csv").counts.forgotten, 1);
