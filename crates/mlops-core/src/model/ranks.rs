@@ -362,7 +362,8 @@ pub(super) fn answer(
     for (column, key_bits, lowest) in known {
         *keys.get_mut(*column).ok_or_else(not_sums)? = match key_bits {
             64 => KeyEncoding::Real,
-            bits => KeyEncoding::Whole { lowest: f64::from_bits(*lowest), bits: *bits },
+            16 | 32 => KeyEncoding::Whole { lowest: f64::from_bits(*lowest), bits: *key_bits },
+            _ => return Err(not_sums()),
         };
     }
     let search = |(column, prefix, left): &(usize, u64, u32)| {

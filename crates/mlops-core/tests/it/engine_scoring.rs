@@ -105,6 +105,27 @@ fn random_test_files_give_the_same_score_in_stretches_of_any_size() {
 }
 
 #[test]
+fn a_release_has_the_id_that_one_machine_gives() {
+    let more = more(&json!({}));
+    let released = |engine: Option<Restless>| {
+        let mut random = Random(8);
+        let test = messy(&mut random, 400, 100_000);
+        let mut scene = trained(&more, &[test], &mut random);
+        if let Some(engine) = engine {
+            fs::remove_dir_all(scene.path("model")).unwrap();
+            spread(&mut scene, &more, engine);
+            scene.train().unwrap();
+        }
+        scene.score().unwrap();
+        scene.deploy().unwrap().release.to_string()
+    };
+    let expected = released(None);
+    for (range_bytes, partitions) in [(700, 2), (9_000, 5)] {
+        assert_eq!(released(Some(Restless::new(range_bytes, partitions, 1))), expected);
+    }
+}
+
+#[test]
 fn a_file_that_is_refused_is_refused_in_the_same_words() {
     let mut random = Random(5);
     let good = messy(&mut random, 200, 100_000);

@@ -69,7 +69,7 @@ pub(crate) fn answer(
             each.of(&Moves { scaler: &scaler(at), direction: &at.beta.0 })
         }
         Sums::Finite => each.of(&AllFinite(source)),
-        Sums::Digits(_) => Err(not_sums()),
+        Sums::Digits(_) | Sums::Totals { .. } => Err(not_sums()),
     }
 }
 
@@ -91,5 +91,84 @@ impl Each<'_> {
             Ok(written.0)
         };
         units.map(sum).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fit::question::Reading;
+    use crate::model::fit::{Numbers, PackedBlocks};
+
+    fn rows() -> PackedBlocks {
+        let mut blocks = PackedBlocks::new(2);
+        for i in 0..20_000_u32 {
+            blocks.push_row(&[f64::from(i % 17) / 3.0, f64::from(i % 5)], i % 3 == 0).unwrap();
+        }
+        blocks
+    }
+
+    fn likelihood(beta: usize) -> Sums {
+        let at = Place {
+            mean: Numbers(vec![0.5; 2]),
+            scale: Numbers(vec![2.0; 2]),
+            beta: Numbers(vec![0.25; beta]),
+        };
+        Sums::Likelihood { at, weights: [1.0_f64; 2].map(f64::to_bits), hessian: true }
+    }
+
+    #[test]
+    fn units_that_are_merged_in_order_are_the_sums_of_one_machine() {
+        let rows = rows();
+        for stride in [1, 2] {
+            let question = Question { stride, sums: likelihood(3) };
+            let units = reduce::units(&rows, stride);
+            assert!(units > 1);
+            let scaler = Scaler { mean: vec![0.5; 2], scale: vec![2.0; 2] };
+            let pass =
+                Likelihood { scaler: &scaler, beta: &[0.25; 3], weights: [1.0; 2], hessian: true };
+            let mut total = None;
+            // One unit at a time, the last one first, as if by others.
+            let mut answers: Vec<Vec<u8>> = (0..units)
+                .rev()
+                .flat_map(|unit| answer(&rows, &question, unit..unit + 1).unwrap())
+                .collect();
+            answers.reverse();
+            assert_eq!(answers, answer(&rows, &question, 0..units).unwrap());
+            for bytes in &answers {
+                let mut reading = Reading(bytes);
+                let sums = pass.read(&mut reading).unwrap();
+                reading.finish().unwrap();
+                match &mut total {
+                    Some(total) => pass.merge(total, sums),
+                    none => *none = Some(sums),
+                }
+            }
+            let expected = reduce::reduce(&rows, stride, 3, &pass).unwrap();
+            let bytes = [total.unwrap(), expected].map(|sums| {
+                let mut written = Written::default();
+                pass.write(&sums, &mut written);
+                written.0
+            });
+            assert_eq!(bytes[0], bytes[1]);
+        }
+    }
+
+    #[test]
+    fn questions_about_other_rows_are_errors() {
+        let rows = rows();
+        let ask = |stride, sums, units| answer(&rows, &Question { stride, sums }, units);
+        assert!(ask(1, likelihood(3), 0..3).is_ok());
+        assert!(ask(1, likelihood(3), 0..4).is_err());
+        assert!(ask(0, likelihood(3), 0..1).is_err());
+        assert!(ask(1, likelihood(2), 0..1).is_err());
+        let spread = |features| Sums::Spread {
+            mean: Numbers(vec![0.0; 2]),
+            features,
+            unit: Numbers(vec![1.0]),
+        };
+        assert!(ask(1, spread(vec![1]), 0..3).is_ok());
+        assert!(ask(1, spread(vec![2]), 0..3).is_err());
+        assert!(ask(1, spread(vec![0, 1]), 0..3).is_err());
     }
 }
