@@ -17,7 +17,7 @@ use super::repeats::Repeats;
 use super::scaler::{Scaler, check_finite};
 use crate::error::{Error, Result};
 
-/// The early steps read at least every so many-th block.
+/// The early steps read at least one in this many blocks.
 const LARGEST_STRIDE: usize = 32;
 /// The minimum number of rows in the sample of the early steps.
 const SAMPLE_ROWS: u64 = 16_384;
@@ -356,9 +356,9 @@ impl Newton<'_> {
         order.retain(|j| direction[*j].abs() > 0.01 * largest);
         let names: Vec<String> = order.iter().map(|j| self.blocks.name(*j)).collect();
         Err(Error::data(format!(
-            "there is no logistic regression without a penalty (\"training.C\" is null): {} told \
-             apart without error by {}, and its coefficients would grow without bound. Set \
-             \"training.C\", to 1.0 for instance, or leave out what gives the label away",
+            "cannot fit without a penalty (\"training.C\" is null): {} separated perfectly by {}, so \
+             the coefficients would grow without bound. Set \"training.C\", for instance to 1.0, \
+             or remove the column that gives the label away",
             if all_right { "all rows are" } else { "some rows are" },
             crate::text::names(names.iter().map(String::as_str))
         )))
