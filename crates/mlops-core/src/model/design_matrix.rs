@@ -21,6 +21,7 @@ use super::encoded_rows::EncodedRows;
 use super::encoder::{CategoricalFeature, Encoder, NumericFeature, empty_columns};
 use super::ranks::{ColumnRange, medians};
 use super::shapes::Source;
+use super::totals::totals;
 use crate::config::choices::MissingPolicy;
 use crate::config::choices::Pooling;
 
@@ -375,14 +376,7 @@ impl TrainingRows {
 
     /// Arithmetic means, rounded once.
     fn means(&self) -> Result<Vec<Option<f64>>> {
-        let mut sums = vec![ExactSum::default(); self.names.0.len()];
-        let wanted: Vec<usize> = (0..sums.len()).collect();
-        let mut buffer = Vec::new();
-        for index in 0..self.rows.blocks() {
-            self.rows.columns(index, &wanted, &mut buffer, |j, values| {
-                values.iter().filter(|v| !v.is_nan()).for_each(|v| sums[j].add(*v));
-            })?;
-        }
+        let sums = totals(&self.rows, self.names.0.len())?;
         Ok(sums.into_iter().map(ExactSum::mean).collect())
     }
 

@@ -37,6 +37,7 @@ mod shapes;
 pub(crate) mod shared_rows;
 mod spline;
 pub(crate) mod standard_errors;
+mod totals;
 mod tuned;
 mod window;
 

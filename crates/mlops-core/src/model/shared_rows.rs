@@ -16,6 +16,7 @@ use super::fit::{
     self, BLOCK_ROWS, Block, Blocks, Holders, Numbers, PackedBlocks, Part, Question, Sums,
 };
 use super::ranks;
+use super::totals;
 use crate::platform::disk::Disk;
 use crate::{Error, Result};
 
@@ -221,8 +222,12 @@ impl SharedRows {
     /// The answers of each of `units` to `question`.
     pub(crate) fn answer(&self, question: &Question, units: Range<usize>) -> Result<Vec<Vec<u8>>> {
         let rows = PackedBlocks::of_parts(self.columns, self.positives, &self.parts)?;
-        if let Sums::Digits(digits) = &question.sums {
-            return ranks::answer(&rows, digits, units);
+        match &question.sums {
+            Sums::Digits(digits) => return ranks::answer(&rows, digits, units),
+            Sums::Totals { columns, pieces } => {
+                return totals::answer(&rows, (*columns, *pieces), units);
+            }
+            _ => {}
         }
         let encoder = self.encoder.as_ref().ok_or_else(fit::not_sums)?;
         let levels: Vec<_> = self.levels.iter().map(Vec::as_slice).collect();

@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 const DIGIT: usize = 32;
 /// Digits for 2^64 times the largest double.
 const DIGITS: usize = (2_098 + 64) / DIGIT + 2;
-/// Carries are propagated after so many numbers: each adds less than 2^33 to a digit.
+/// Carries are propagated after this many numbers: each adds less than 2^33 to a digit.
 const PATIENCE: u32 = 1 << 29;
 
 /// The exact sum of finite numbers.
@@ -28,6 +28,26 @@ impl Default for ExactSum {
 }
 
 impl ExactSum {
+    /// The number of digits of [`ExactSum::state`].
+    pub(crate) const DIGITS: usize = DIGITS;
+
+    /// Its digits, each but the highest between 0 and 2^32 - 1, and the count of numbers.
+    pub(crate) fn state(&self) -> (Vec<i64>, u64) {
+        let mut sum = self.clone();
+        sum.carry();
+        (sum.digits.to_vec(), sum.count)
+    }
+
+    /// Adds the numbers whose sum had this [`ExactSum::state`].
+    pub(crate) fn join(&mut self, digits: &[i64], count: u64) {
+        self.carry();
+        for (digit, more) in self.digits.iter_mut().zip(digits) {
+            *digit += more;
+        }
+        self.carry();
+        self.count += count;
+    }
+
     /// Adds a finite number.
     pub(crate) fn add(&mut self, value: f64) {
         let (mantissa, place) = parts(value);
@@ -151,6 +171,29 @@ mod tests {
     }
 
     /// The right sides: `float(sum(map(Fraction, values)) / len(values))` in Python.
+    #[test]
+    fn sums_that_are_joined_in_any_order_are_the_sum_of_all() {
+        let values = [1e308, -3.5, 1e308, f64::MIN_POSITIVE / 4.0, -1e308, 0.1, -0.1, 7e-300, -2e5];
+        let sum_of = |values: &[f64]| {
+            let mut sum = ExactSum::default();
+            for value in values {
+                sum.add(*value);
+            }
+            sum
+        };
+        for size in 1..values.len() {
+            let parts: Vec<ExactSum> = values.chunks(size).map(sum_of).collect();
+            let mut joined = ExactSum::default();
+            for part in parts.iter().rev() {
+                let (digits, count) = part.state();
+                assert_eq!(digits.len(), ExactSum::DIGITS);
+                joined.join(&digits, count);
+            }
+            let bits = |sum: ExactSum| sum.mean().map(f64::to_bits);
+            assert_eq!(bits(joined), bits(sum_of(&values)), "in parts of {size}");
+        }
+    }
+
     #[test]
     fn means_are_rounded_once_over_the_whole_range() {
         let least = f64::from_bits(1);

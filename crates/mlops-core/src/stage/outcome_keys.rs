@@ -1,6 +1,6 @@
-//! What outcomes and predictions are joined by: the key of a line of the log, and of a row of labels.
+//! The keys by which outcomes and predictions are joined: of a line of the log, and of a row of labels.
 //!
-//! Not for joining: see [`super::outcomes`]; not for which label wins: see [`crate::outcomes`].
+//! Joining is in [`super::outcomes`]; which label wins is decided in [`crate::outcomes`].
 
 use serde_json::json;
 

@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::config::choices::{MissingPolicy, Solver};
+use crate::config::choices::Solver;
 use crate::config::{Config, Window};
 use crate::csv::parse::Parsed;
 use crate::csv::ranges::Stretch;
@@ -71,9 +71,6 @@ fn not_there_yet(config: &Config, schema: &Schema, dataset: &DatasetRecord) -> V
     }
     if training.solver == Solver::Lbfgs {
         found.push("the solver \"lbfgs\": leave it to us (\"training.solver\")");
-    }
-    if training.missing == MissingPolicy::Mean {
-        found.push("means for missing values: take medians (\"training.missing\")");
     }
     if training.window.is_some_and(|window| window != Window::All) {
         found.push("a part of the rows, or weights by age: take all (\"training.window\")");

@@ -69,7 +69,7 @@ pub(crate) fn answer(
             each.of(&Moves { scaler: &scaler(at), direction: &at.beta.0 })
         }
         Sums::Finite => each.of(&AllFinite(source)),
-        Sums::Digits(_) => Err(not_sums()),
+        Sums::Digits(_) | Sums::Totals { .. } => Err(not_sums()),
     }
 }
 

@@ -87,6 +87,13 @@ pub enum Sums {
     Finite,
     /// How many keys of columns that are not encoded have each next digit.
     Digits(Digits),
+    /// The values present in columns that are not encoded, without rounding.
+    Totals {
+        /// How many columns, from the first on.
+        columns: usize,
+        /// In how many pieces the blocks are summed.
+        pieces: usize,
+    },
 }
 
 /// A scaler, and numbers for each scaled feature and the intercept.
