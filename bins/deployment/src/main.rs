@@ -74,7 +74,7 @@ enum Action {
         who: Option<String>,
     },
 
-    /// Give up a challenger that waits
+    /// Reject a challenger that waits for approval
     Reject {
         /// The release; the beginning of its name is enough
         #[arg(value_name = "ID")]

@@ -40,11 +40,11 @@ struct Diagnose {
     data: Option<PathBuf>,
 
     /// Write the prediction for each row to this file, with its line, and a line for each record that
-    /// cannot be read; never over a file that is not one of these
+    /// cannot be read; never overwrites any other file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// In that file, also name the N columns that moved each prediction the most, each with its
+    /// In that file, also name the N columns that moved each prediction most, each with its
     /// contribution to the log-odds against a reference row (the training means and the most frequent
     /// categories); more than there are columns means all
     #[arg(long, value_name = "N", default_value_t = 0, requires = "output")]
@@ -80,12 +80,12 @@ enum Action {
                             with --exit-code anything differs; 2 wrong usage or configuration")]
     Compare(Compare),
 
-    /// Join labels that came later to the logged predictions, and show how good these were, by release
-    /// and window of time. `fullprocess` does it too. Of sources that must be fetched it uses what was
-    /// fetched before
+    /// Join labels that arrived later to the logged predictions, and show how good these were, by
+    /// release and window of time. `fullprocess` does it too. It fetches nothing from sources, but
+    /// uses what was fetched before
     Outcomes,
 
-    /// Show what alerts are told to whom, and try whether they arrive
+    /// Show which alerts go to whom, and test their delivery
     Alerts {
         #[command(subcommand)]
         command: Alerts,

@@ -19,7 +19,7 @@ use mlops_sources::Everywhere;
     after_help = "Examples:\n  first_run --config config.json\n  first_run --init customers.csv                    \
                   propose config.json for these rows, and run\n  first_run --init customers.csv --target churned   \
                   the same, with the label named\n  first_run --check                                 what would \
-                  keep a run from ending well"
+                  make a run fail"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Arguments {
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 
     /// Propose a configuration for these rows, write it to the path of --config with the evidence beside it,
     /// and run: a file, a folder, an address such as s3://bucket/path/, or a database with --table. At a
-    /// terminal it asks; what is there is never overwritten
+    /// terminal it asks; existing files are never overwritten
     #[arg(long, value_name = "DATA", conflicts_with_all = ["check", "show"])]
     init: Option<OsString>,
 
@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", requires = "init")]
     table: Option<String>,
 
-    /// With --init: ask nothing and take what is proposed
+    /// With --init: ask nothing and accept the proposals
     #[arg(long, requires = "init")]
     yes: bool,
 
@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["accept", "show"])]
     check: bool,
 
-    /// Show every key of the configuration with the value that counts; secrets are masked
+    /// Show every key of the configuration with its effective value; secrets are masked
     #[arg(long, conflicts_with = "accept")]
     show: bool,
 

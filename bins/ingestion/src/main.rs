@@ -19,8 +19,8 @@ use mlops_sources::Everywhere;
     version = mlops_runtime::VERSION,
     after_help = "Examples:\n  ingestion --config config.json\n  ingestion sources            what \
                   each source has\n  ingestion sources test NAME  read one of its objects on \
-                  trial\n  ingestion contract export    the contracts in the words of the Open Data \
-                  Contract Standard\n\nExit codes: 0 done or nothing new, \
+                  trial\n  ingestion contract export    the contracts as an Open Data Contract \
+                  Standard document\n\nExit codes: 0 done or nothing new, \
                   1 a file or the run failed, 2 wrong usage or configuration, 3 done, but the table \
                   of the database is behind, 75 another run is at work"
 )]
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     retry: bool,
 
-    /// Make a new version from all source files that are still there, under the current schema
+    /// Make a new version from all source files that still exist, under the current schema
     #[arg(long)]
     rebuild: bool,
 
@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
 /// How people are erased.
 #[derive(Args)]
 struct Erasure {
-    /// The column that names a person, instead of all id columns; may be given several times
+    /// The column that identifies a person, instead of all id columns; may be given several times
     #[arg(long, value_name = "COLUMN", requires = "people")]
     by: Vec<String>,
 
@@ -93,7 +93,7 @@ struct Erasure {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Look at rejected rows, take them after a correction, or give them up
+    /// Inspect rejected rows, ingest them after a correction, or discard them
     Quarantine {
         #[command(subcommand)]
         action: Quarantine,

@@ -1,4 +1,4 @@
-//! Which addresses a scheduler or an executor may listen on: nobody there asks who is calling.
+//! Which addresses a scheduler or an executor may listen on, since they have no authentication.
 //!
 //! Not for the addresses that they call.
 

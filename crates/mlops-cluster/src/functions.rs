@@ -1,4 +1,4 @@
-//! The function that executors call for each task, which carries it out by the code of core.
+//! The function that executors call for each task, which executes it with core's code.
 //!
 //! Not for tasks: see `mlops_core::stage::elsewhere`.
 

@@ -59,7 +59,7 @@ struct Ingestion {
     #[arg(long)]
     retry: bool,
 
-    /// Make a new version from all source files that are still there, under the current schema
+    /// Make a new version from all source files that still exist, under the current schema
     #[arg(long)]
     rebuild: bool,
 

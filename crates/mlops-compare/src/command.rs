@@ -236,7 +236,7 @@ fn check_tolerance(tolerance: Tolerance) -> Result<()> {
     let each = [("--abs-tol", tolerance.abs), ("--rel-tol", tolerance.rel)];
     let wrong = each.iter().filter(|(_, value)| !value.is_finite() || *value < 0.0);
     let problems: Vec<_> = wrong
-        .map(|(name, value)| format!("{name} must be a number from 0 on, not {value}"))
+        .map(|(name, value)| format!("{name} must be a non-negative number, not {value}"))
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::config("the arguments", problems)) }
 }

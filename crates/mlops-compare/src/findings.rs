@@ -53,7 +53,7 @@ pub(crate) struct RepeatedKey {
 }
 
 impl Findings {
-    /// Empty findings for so many compared columns.
+    /// Empty findings for this number of compared columns.
     pub(crate) fn new(columns: usize) -> Self {
         Self { columns: vec![ColumnDifferences::default(); columns], ..Self::default() }
     }

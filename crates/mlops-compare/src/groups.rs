@@ -197,7 +197,7 @@ impl Groups {
         Ok(Self { full: Vec::new(), table, arena: Vec::new(), keep, room })
     }
 
-    /// The memory that so many keys take without rows, in bytes.
+    /// The memory that this number of keys takes without rows, in bytes.
     pub(crate) fn bytes_for(keys: usize) -> usize {
         (keys / 4 * 5).saturating_mul(8 * KEPT)
     }
@@ -372,7 +372,7 @@ impl Groups {
         self.arena[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
     }
 
-    /// Whether one more key and so many bytes of rows fit; makes room for them.
+    /// Whether one more key and this many bytes of rows fit; makes room for them.
     #[inline]
     fn make_room(&mut self, bytes: usize) -> Result<bool> {
         let taken = self.arena.len() + bytes;

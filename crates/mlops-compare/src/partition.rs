@@ -27,7 +27,7 @@ use crate::spool::{Cursor, Spool};
 
 const PARTITION_BITS: u32 = 8;
 const PARTITIONS: usize = 1 << PARTITION_BITS;
-/// After so many halvings a part is joined whatever memory it takes: the number of its rows is not
+/// After this many halvings a part is joined whatever memory it takes: the number of its rows is not
 /// the problem.
 const DEEPEST: u32 = 20;
 

@@ -1,6 +1,6 @@
 //! Gives the draw of hold-outs of a workspace a known secret, so that `fullprocess` sets the same rows
 //! aside whenever it is run on the same data: for `docs/transcript.sh`. Not for a workspace that
-//! somebody relies on: whoever knows the secret knows which rows will be held out.
+//! somebody relies on: anyone who knows the secret knows which rows will be held out.
 
 use std::path::Path;
 use std::sync::Arc;

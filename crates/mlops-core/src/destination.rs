@@ -1,8 +1,8 @@
-//! What a database owes into whose table data sets are delivered: each version whole or not at all, and
-//! a record of what is there, which is changed by the same transaction as the rows.
+//! The contract for databases that receive the data set as a table: each version is written whole or not
+//! at all, and the same transaction changes the rows and the record of which version is there.
 //!
-//! Not for what is delivered when: see `stage::deliver`; not for the databases, which lie in a crate of
-//! their own and are handed to the run by the program that links them.
+//! When a version is delivered is decided in `stage::deliver`. The databases are in a crate of their own;
+//! the program that links it passes them to the run.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::ids::DatasetVersion;
 use crate::platform::digest::Digest;
 use crate::table::schema::Schema;
 
-/// A version of the data set, as the record in the database has it.
+/// A version of the data set, as recorded in the database.
 #[derive(Debug, Clone, Copy)]
 pub struct Version<'a> {
     /// The mark of the workspace. A table has the rows of one workspace only.

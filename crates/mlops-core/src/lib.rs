@@ -16,9 +16,9 @@
 //! [`model::Predictor`] predicts, [`evaluation::metrics`] scores, [`drift`] compares with the past. The
 //! examples `train_and_score` and `predict` run on the data in the repository.
 //!
-//! Nouns below, verbs above; each room uses only those above it in this table:
+//! Data types come first, use cases last; each layer uses only those above it in this table:
 //!
-//! | room | what is in it |
+//! | layer | what is in it |
 //! |---|---|
 //! | [`text`], [`error`], [`platform`], [`ids`] | words, errors, files that survive a crash |
 //! | [`table`], [`expect`], [`config`] | columns and their meaning; when data are due; the configuration |
@@ -26,7 +26,7 @@
 //! | [`csv`], [`dataset`] | reading, building a data set |
 //! | [`evaluation`], [`model`], [`drift`], [`profile`] | scores, fits, changes, summaries |
 //! | [`release`], [`ledger`] | sealed folders and the pointer; records |
-//! | [`outcomes`] | predictions joined with labels that came later |
+//! | [`outcomes`] | predictions joined with labels that arrived later |
 //! | [`run`], [`stage`] | what a use case is given; the use cases |
 //!
 //! From CSV files to a model:

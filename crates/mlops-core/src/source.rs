@@ -1,9 +1,8 @@
-//! What a place owes from which rows are fetched: a repeatable list of objects, and their bytes.
+//! The contract for sources that rows are fetched from: a repeatable list of objects, and their bytes.
 //!
-//! Objects of other places than folders of this machine are fetched into the workspace's landing
-//! folder, and ingested from there like any file. Not for fetching them: see `stage::land`; not for the
-//! places themselves, which lie in a crate of their own and are handed to the run by the program that
-//! links them.
+//! Objects that are not in a folder on this machine are fetched into the workspace's landing folder and
+//! ingested from there like any file. Fetching them is in `stage::land`. The sources themselves are in
+//! a crate of their own; the program that links it passes them to the run.
 
 use std::io::Write;
 use std::path::Path;
@@ -19,10 +18,10 @@ use crate::{Error, Result};
 
 /// Opens the places that a program can reach.
 pub trait Places: Send + Sync {
-    /// Makes ready to read from `source`; reaching it may be left to [`Source::list`].
+    /// Prepares to read from `source`; connecting may be left to [`Source::list`].
     fn open(&self, source: &config::Source, around: &Around<'_>) -> Result<Box<dyn Source>>;
 
-    /// Opens the database into whose table data sets are delivered.
+    /// Opens the database that receives the data set as a table.
     fn destination(
         &self,
         table: &OutputTable,

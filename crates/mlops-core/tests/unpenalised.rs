@@ -99,13 +99,13 @@ fn refusal(rows: &Rows) -> String {
 #[test]
 fn separable_rows_are_refused() {
     let two = vec![(vec![1.0], false), (vec![2.0], true)];
-    assert!(refusal(&two).contains("all rows are told apart without error by feature 0"));
+    assert!(refusal(&two).contains("all rows are separated perfectly by feature 0"));
     let mut many = generate(31, 20_000, 4);
     for (row, label) in &mut many {
         *label = row[1] - 0.3 * row[3] > 0.4;
     }
     let message = refusal(&many);
-    assert!(message.contains("all rows are told apart"), "{message}");
+    assert!(message.contains("all rows are separated perfectly"), "{message}");
     assert!(message.contains("\"training.C\"") && message.len() < 500, "{message}");
 }
 
@@ -118,13 +118,13 @@ fn partly_separable_rows_are_refused_too() {
         *label |= i % 50 == 0;
     }
     let message = refusal(&rows);
-    assert!(message.contains("some rows are told apart without error by feature 3"), "{message}");
+    assert!(message.contains("some rows are separated perfectly by feature 3"), "{message}");
     // Touching classes: equal on the border, apart elsewhere (Albert and Anderson 1984).
     let touching: Rows = [(1.0, false), (2.0, false), (3.0, false), (3.0, true), (4.0, true)]
         .into_iter()
         .map(|(x, label)| (vec![x], label))
         .collect();
-    assert!(refusal(&touching).contains("some rows are told apart"));
+    assert!(refusal(&touching).contains("some rows are separated perfectly"));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn small_problems_are_classified_correctly() {
         match found {
             Ok(_) => fitted += 1,
             Err(ref error) => {
-                assert!(error.to_string().contains("told apart"), "{rows:?}: {error}");
+                assert!(error.to_string().contains("separated perfectly"), "{rows:?}: {error}");
                 refused += 1;
             }
         }

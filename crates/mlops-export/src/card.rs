@@ -1,7 +1,7 @@
 //! A model card as Hugging Face reads it: metadata in YAML between two lines, then Markdown.
 //!
-//! Figures are those of the release; what a model is for, only the section `card` of the configuration
-//! can say. Not for `model.json`, which is for programs.
+//! Figures are those of the release; what the model is for comes from the section `card` of the
+//! configuration. Not for `model.json`, which is for programs.
 
 use std::fmt::{Display, Write as _};
 

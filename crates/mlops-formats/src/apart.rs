@@ -1,5 +1,5 @@
-//! Decoders that run on a thread of their own: beside the parser, and without taking the program with them
-//! if a library gives up on a hostile file.
+//! Decoders that run on a thread of their own: in parallel with the parser, and without ending the program
+//! if a library panics on a hostile file.
 //!
 //! Not for any one format.
 

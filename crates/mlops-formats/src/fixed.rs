@@ -1,7 +1,7 @@
 //! Lines whose fields are at fixed places, counted in characters.
 //!
 //! A line that ends before the last field has empty fields there. Not for where fields are: the user
-//! says it.
+//! configures that.
 
 use mlops_core::Result;
 use mlops_core::config::{FixedField, Ingestion};

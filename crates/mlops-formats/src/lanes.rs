@@ -2,7 +2,7 @@
 //!
 //! A part is something that can be read by itself: some whole lines, a row group. Part n goes to thread n mod N
 //! and its rows come back from it, so that the result is the same for any number of threads. The number of
-//! batches that wait is bounded. A library that gives up on a hostile file takes only its thread with it. Not
+//! batches that wait is bounded. A library that panics on a hostile file ends only its own thread. Not
 //! for any one format, nor for files without such parts: see [`crate::apart`].
 
 use std::collections::BTreeSet;

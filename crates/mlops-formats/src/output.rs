@@ -1,12 +1,12 @@
-//! Writes a data set as Parquet: with dictionaries and statistics, packed by snappy, so that all readers of
-//! Parquet take it.
+//! Writes a data set as Parquet, with dictionaries and statistics, compressed with snappy so that all readers
+//! of Parquet accept it.
 //!
-//! Every cell is read back as it is spelt in the data set. A number is a double if all cells of its column
-//! are the shortest spellings of doubles, else an integer of 64 bits if all of them are that, else a text.
-//! Which of them it is shows only at the end of the rows; most columns are what they seem at the
-//! beginning, and for the others the file is begun again.
+//! Every cell is read back as it is spelt in the data set. A numeric column is of doubles if all its cells
+//! are the shortest spellings of doubles, otherwise of 64-bit integers if all of them are that, otherwise of
+//! strings. This is certain only after the last row; most columns are what they seem at the beginning, and
+//! for the others the file is started again.
 //!
-//! Not for reading: see [`crate::parquet`]; not for names and order of writes: see core's
+//! Files are read in [`crate::parquet`]; names and the order of writes are in core's
 //! `stage::ingest::publish`.
 
 use std::fs::File;
@@ -32,7 +32,7 @@ use parquet::schema::types::Type;
 
 use crate::typed::Speller;
 
-/// A row group has at most so many rows, and at most so many bytes in memory.
+/// The most rows of a row group, and the most bytes that it takes in memory.
 const ROWS: usize = 1 << 20;
 const BYTES: usize = 48 << 20;
 /// What a text takes in memory besides its bytes.
@@ -347,7 +347,7 @@ fn form(schema: &Schema, kinds: &[Kind]) -> ParquetResult<Type> {
     Type::group_type_builder("dataset").with_fields(columns).build()
 }
 
-/// The error of writing, as whoever wrote the bytes had it.
+/// The error of writing, as the writer of the bytes returned it.
 fn unwritten(error: ParquetError, place: &Path) -> Error {
     let ParquetError::External(inner) = error else { return Error::backend("parquet", error) };
     let inner = match inner.downcast::<std::io::Error>() {

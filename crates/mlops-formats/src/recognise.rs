@@ -19,7 +19,7 @@ use crate::{names, packed, sniff};
 /// Bytes that are looked at.
 const LOOK: usize = 1 << 16;
 
-/// What whoever opens a file wants.
+/// What the caller wants from a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Wish<'a> {
     pub(crate) path: &'a Path,

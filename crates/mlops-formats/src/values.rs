@@ -1,8 +1,8 @@
-//! The columns of a data set of our own as values, without the detour by text: what `training`, `scoring` and
-//! `diagnostics` read.
+//! The columns of one of our own data sets as values, without converting them to text: what `training`,
+//! `scoring` and `diagnostics` read.
 //!
-//! A cell that no row of ours has, such as an unknown label, is for the parser to judge: from the batch with it
-//! on, those of its row group are text. Not for files of others: see [`crate::parquet`].
+//! A cell that none of our rows can have, such as an unknown label, is left to the parser: from the batch with
+//! that cell on, the rest of its row group is read as text. Not for files of others: see [`crate::parquet`].
 
 use std::sync::Arc;
 

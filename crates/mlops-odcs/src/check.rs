@@ -1,5 +1,5 @@
-//! A document held against the configuration: each fact that one of them has and the other has not, or has
-//! otherwise. Not for what is a fact: see `facts`.
+//! Compares a document with the configuration and lists each fact that only one has or on which they
+//! differ. `facts` defines what a fact is.
 
 use std::collections::BTreeSet;
 use std::fmt;

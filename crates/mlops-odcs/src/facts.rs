@@ -1,4 +1,4 @@
-//! What an object of a document says, one fact for each: the type of a column, its least value. Two
+//! The facts that an object of a document states, such as the type of a column or its least value. Two
 //! documents agree if their facts do, however they are written.
 //!
 //! Not for comparing: see `check`.

@@ -1,7 +1,7 @@
-//! Contracts in the words of the Open Data Contract Standard (ODCS): the configured ones written as such a
-//! document, and such a document held against the configuration.
+//! The Open Data Contract Standard (ODCS): writes the configured contracts as such a document, and compares
+//! such a document with the configuration.
 //!
-//! Only `bins/ingestion` links this crate. Not for what becomes of rows that break a contract: see
+//! Only `bins/ingestion` links this crate. Rows are checked against contracts in
 //! `mlops_core::csv::contract`.
 
 mod check;

@@ -199,6 +199,23 @@ mod tests {
 
     const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+    /// Against the schema of CycloneDX, by its own library.
+    const VALIDATE: &str = r"
+import sys
+try:
+    from cyclonedx.exception import MissingOptionalDependencyException
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+except ImportError as lacking:
+    sys.exit('missing: %s' % lacking)
+try:
+    validator = JsonStrictValidator(SchemaVersion.V1_5)
+    error = validator.validate_str(open(sys.argv[1], encoding='utf-8').read())
+except MissingOptionalDependencyException as lacking:
+    sys.exit('missing: %s' % lacking)
+sys.exit(str(error) if error else 0)
+";
+
     fn text(value: &Value) -> String {
         value.as_str().unwrap().to_owned()
     }
@@ -237,6 +254,26 @@ mod tests {
             let digest = &component["hashes"][0]["content"];
             assert_eq!(digest.as_str().map(str::len), Some(64), "{component}");
         }
+    }
+
+    #[test]
+    fn the_schema_of_cyclonedx_accepts_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let crates = crates(TARGET).unwrap();
+        let bill = document(&crates, TARGET, "2026-11-30T00:00:00Z");
+        crate::keep(folder.path(), "bill.json", &bill).unwrap();
+        crate::keep(folder.path(), "wrong.json", &bill.replace("\"library\"", "\"book\"")).unwrap();
+        let python = mlops_testkit::variable("PYTHON").unwrap_or_else(|| "python3".to_owned());
+        let validate = |name: &str| {
+            Command::new(&python).args(["-c", VALIDATE]).arg(folder.path().join(name)).output()
+        };
+        let Ok(told) = validate("bill.json") else { return mlops_testkit::not_run("no Python") };
+        let said = String::from_utf8_lossy(&told.stderr);
+        if said.starts_with("missing") {
+            return mlops_testkit::not_run("no cyclonedx-python-lib[json-validation]");
+        }
+        assert!(told.status.success(), "{said}");
+        assert!(!validate("wrong.json").unwrap().status.success());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The texts of the licences of all crates that are built in, each text once with the crates that it is of. Not for
+//! The texts of the licences of all crates that are built in, each text once with the crates it belongs to. Not for
 //! whether they are allowed: see `deny.toml`.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
-//! What a package of `mlops` has besides the program: manual pages and completions, the bill of materials and the
-//! licences of what is built in.
+//! Makes the other parts of an `mlops` package: manual pages and completions, the bill of materials and the
+//! licences of the crates that are built in.
 //!
-//! A program of its own, so that none of the ten carries the generators; `packaging/tree.sh` and `packaging/dist.sh` call
+//! It is a program of its own, so that none of the ten contains the generators; `packaging/tree.sh` and `packaging/dist.sh` call
 //! it. Not for the archive and the folders of an installation: those are theirs.
 
 mod bill;

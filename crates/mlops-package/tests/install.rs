@@ -1,5 +1,5 @@
-//! `packaging/`: what is installed, and that it goes again without a trace; what a build says that lacks something. Not
-//! for the archive and the package of Debian, which take a build of their own.
+//! `packaging/`: what is installed, and that it goes again without a trace; what a package of Debian has; what a build
+//! says that lacks something. Not for the archive, which takes a build of its own: see `packaging/try.sh`.
 
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
@@ -138,6 +138,60 @@ fn a_place_that_cannot_be_is_refused_before_anything_is_written() {
     fs::write(&list, "f /kept\n").unwrap();
     let told = scene.run(&["uninstall", "/usr"]);
     assert!(told.status.code() == Some(2) && kept.try_exists().unwrap(), "{told:?}");
+}
+
+/// Words of `dpkg-deb` about `package`, or nothing where there is no dpkg-deb.
+fn dpkg_deb(words: &[&str], package: &Path) -> Option<String> {
+    let told = Command::new("dpkg-deb").args(words).arg(package).output().ok()?;
+    assert!(told.status.success(), "{told:?}");
+    Some(String::from_utf8(told.stdout).unwrap())
+}
+
+#[test]
+fn a_package_of_debian_has_what_is_installed_and_is_made_the_same_twice() {
+    let scene = Scene::new();
+    let tree = scene.path("tree");
+    for name in ["README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-MIT"] {
+        fs::copy(Path::new(ROOT).join(name), tree.join(name)).unwrap();
+    }
+    for name in ["sbom.cdx.json", "LICENSES.txt", "docs", "example"] {
+        fs::write(tree.join(name), name).unwrap();
+    }
+    let build = |place: &str| {
+        let place = scene.path(place);
+        fs::create_dir(&place).unwrap();
+        let made = Command::new(Path::new(ROOT).join("packaging/deb.sh"))
+            .arg(&tree)
+            .args(["1.2.3", "x86_64", "1790000000"])
+            .arg(&place)
+            .output();
+        (made.unwrap(), place.join("mlops_1.2.3-1_amd64.deb"))
+    };
+    if Command::new("dpkg-deb").arg("--version").output().is_err() {
+        return not_run("no dpkg-deb");
+    }
+    let (made, package) = build("first");
+    assert!(made.status.success(), "{made:?}");
+    let list = dpkg_deb(&["--contents"], &package).unwrap();
+    scene.done(&["install", "/usr"]);
+    for path in found(&scene.path("root")) {
+        // dpkg has a list of its own; pages are packed; zsh of Debian looks elsewhere.
+        if path.starts_with("usr/share/mlops") {
+            continue;
+        }
+        let path = path.replace("zsh/site-functions", "zsh/vendor-completions");
+        assert!(list.contains(&format!(" ./{path}")), "{path} is not in\n{list}");
+    }
+    assert!(list.lines().all(|line| line.contains(" root/root ")), "{list}");
+    for path in ["share/man/man1/mlops-doctor.1.gz", "share/doc/mlops/copyright"] {
+        assert!(list.contains(path), "{path} is not in\n{list}");
+    }
+    let control = dpkg_deb(&["--field"], &package).unwrap();
+    for line in ["Package: mlops", "Version: 1.2.3-1", "Architecture: amd64", "Depends: passwd"] {
+        assert!(control.lines().any(|given| given == line), "{control}");
+    }
+    let (_, second) = build("second");
+    assert!(fs::read(package).unwrap() == fs::read(second).unwrap());
 }
 
 /// As the shells complete words: each that is installed here.

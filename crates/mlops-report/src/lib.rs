@@ -18,7 +18,7 @@
 //!
 //! Private: `document` and `sections` (what a report says, before it is laid out), `canvas` (plotters in design
 //! units), `plot` (plotters' charts with two axes), `axes` (frames, names, legends), `scale` (axes between round
-//! numbers), `raster` and `coverage` (the pixels of a PNG).
+//! numbers), `raster` and `anti_aliasing` (the pixels of a PNG).
 
 mod anti_aliasing;
 mod axes;

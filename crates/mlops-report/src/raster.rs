@@ -2,7 +2,7 @@
 //!
 //! Used instead of plotters' own bitmap backend because it places glyphs by their bearings and text
 //! where SVG would, so that both outputs look the same, draws smooth edges at any width, and needs
-//! no image library. Not for SVG, and not for the geometry of edges: see `coverage`.
+//! no image library. Not for SVG, and not for the geometry of edges: see `anti_aliasing`.
 
 use std::io::Write as _;
 

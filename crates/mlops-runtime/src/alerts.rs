@@ -1,6 +1,6 @@
-//! Alerts of unattended runs, and the commands that show and try them.
+//! Alerts of unattended runs, and the commands that list and test them.
 //!
-//! Not for which messages there are: see `mlops_core::stage::alert`; not for bringing them: see `mlops-client`.
+//! Which messages there are is decided in `mlops_core::stage::alert`; they are delivered by `mlops-client`.
 
 use std::fmt;
 use std::time::Duration;

@@ -23,7 +23,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::Common;
+use crate::{Common, progress};
 
 /// Target of log lines on how a run ended. On a terminal for people, other text says it.
 pub(crate) const OUTCOME: &str = "mlops_runtime::outcome";
@@ -47,7 +47,8 @@ pub(crate) fn start_log(common: &Common, run: Option<&RunId>, file: Option<File>
         layer(common, run, false, Arc::new(file)).with_filter(ours(level.max(LevelFilter::INFO)))
     });
     // A second call in one process, as in tests, keeps the first log.
-    let _ = tracing_subscriber::registry().with(terminal).with(file).try_init();
+    let shown = progress::is_wanted(common).then(progress::Iterations::layer);
+    let _ = tracing_subscriber::registry().with(terminal).with(file).with(shown).try_init();
 }
 
 /// The level from which on lines are printed.
@@ -224,8 +225,11 @@ pub(crate) fn print_words(words: &str) {
 /// Writes to standard output. A closed pipe, as after `head`, is success; any other failure is
 /// reported.
 fn deliver(text: &str) -> bool {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    let written = progress::aside(|| {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    });
+    match written {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
             complain(&format!(
                 "error: cannot write to standard output\n  \
@@ -296,7 +300,7 @@ pub(crate) fn ask(question: &str) -> Option<String> {
 /// Prints a text to standard error, where questions are.
 pub(crate) fn complain(text: &str) {
     // Without standard error nothing more can be done.
-    let _ = std::io::stderr().lock().write_all(printable(text).as_bytes());
+    let _ = progress::aside(|| std::io::stderr().lock().write_all(printable(text).as_bytes()));
 }
 
 fn kind(error: &Error) -> &'static str {

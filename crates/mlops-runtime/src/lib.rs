@@ -187,6 +187,7 @@ fn open(context: &Context, step: Step) -> mlops_core::Result<Workspace> {
 
 /// Prints the result and returns the exit status.
 fn tell<R: Report>(common: &Common, result: mlops_core::Result<R>) -> u8 {
+    progress::end();
     match result {
         Ok(report) => {
             let delivered = console::print(common, &report);
@@ -219,8 +220,8 @@ fn context(common: &Common) -> mlops_core::Result<Context> {
         let posts = Posts::new(url, lineage.timeout);
         context.events.send = Some(Arc::new(move |event| posts.send(event)));
     }
-    if let Some(progress) = progress::bar(common) {
-        context.progress = progress;
+    if let Some((bytes, begins)) = progress::line(common) {
+        (context.progress, context.step_begins) = (bytes, begins);
     }
     Ok(context)
 }

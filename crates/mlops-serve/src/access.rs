@@ -107,8 +107,8 @@ impl Tokens {
         let bad = |message: &str| Error::config(place, vec![message.to_owned()]);
         if token.len() < MIN_LENGTH || !token.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(bad(
-                "a token must have at least 16 characters, none of them a space: make \
-                            one with `openssl rand -hex 32`",
+                "a token must be at least 16 printable ASCII characters without spaces: \
+                            make one with `openssl rand -hex 32`",
             ));
         }
         let named = Scope::OF_TOKENS.into_iter().find(|known| known.name() == scope);

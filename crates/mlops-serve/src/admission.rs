@@ -1,4 +1,4 @@
-//! Whether a client may ask once more now. Not for how that is counted: see `rate`.
+//! Whether a client may send another request now. How requests are counted is in `rate`.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use mlops_core::config::Counted;

@@ -1,4 +1,4 @@
-//! Who asks: the address of a client, also behind proxies that are believed.
+//! Who sent a request: the address of a client, also behind trusted proxies.
 //!
 //! Not for what it may ask: see `access` and `rate`.
 

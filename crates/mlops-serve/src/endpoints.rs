@@ -1,5 +1,5 @@
-//! the table of endpoints: each has its path, methods, scope, handler and description exactly once
-//! here, those of the dashboard in [`pages::endpoints`](crate::pages::endpoints). Router, tokens, body limits, metrics
+//! The table of endpoints: each endpoint is defined once, with its path, methods, scope, handler and
+//! description; those of the dashboard are in [`pages::endpoints`](crate::pages::endpoints). Router, tokens, body limits, metrics
 //! and `/openapi.json` are all derived from it.
 //!
 //! Not for the answers: see the modules of the handlers.

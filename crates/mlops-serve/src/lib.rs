@@ -3,7 +3,7 @@
 //! | noun | file |
 //! |---|---|
 //! | [`Server`] | `server`: listens, limits connections, drains; `connection`: one of them, and `linger`: its end |
-//! | `endpoints` | every endpoint, once: who may ask, who answers, how it is described |
+//! | `endpoints` | every endpoint, defined once: who may call it, its handler, its description |
 //! | `router` | the endpoints as a function of the state |
 //! | `middleware` | what every request passes: identity, tokens, limits, metrics, log |
 //! | `Live` | `live`: the release that is served; verified before it is swapped in |
@@ -11,8 +11,8 @@
 //! | `pages` | the dashboard: pages for people, each with its JSON at the same path |
 //! | `recorded` | records about the live release; nothing is computed or written |
 //! | `Renewal` | `renewal`: what follows from what was written, by `labels` and `approvals`; `writing` is what these share |
-//! | `Identity` | `tls`: the certificate, followed as its files change; `stream`: a connection with it or without |
-//! | `Client` | `client`: who asks, also behind proxies; `admission` and `rate`: how much each may; `refusals`: who was refused, and why |
+//! | `Identity` | `tls`: the certificate, reread when its files change; `stream`: a connection with or without TLS |
+//! | `Client` | `client`: who sent a request, also behind proxies; `admission` and `rate`: how many requests each may send; `refusals`: who was refused, and why |
 //! | `Budget` | `budget`: the memory that all bodies share; `limits`: how much one may take |
 //! | `Settings` | `state`, read again by `reload` |
 //! | `Problem` | `problem`: every error that a client can see |

@@ -1,4 +1,4 @@
-//! What systemd is told: ready, reloading, stopping, and that the service is still alive.
+//! Notifies systemd: ready, reloading, stopping, and that the service is still alive.
 //!
 //! Datagrams to the socket that the environment names, as `sd_notify(3)` describes; without one,
 //! nothing. Not for clients: see `health`.

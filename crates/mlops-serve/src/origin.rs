@@ -1,8 +1,8 @@
-//! Under which host names the service may be called, and from which pages.
+//! Under which host names, and from which pages, the service may be called.
 //!
-//! A foreign page can make a browser call a service on its user's own machine: by a host name of
-//! the page's that resolves to it (then `Host` is that name), or by a plain form (then `Origin` is
-//! the page). Not for what a page may read: see `cors`. Not for tokens: see `access`.
+//! A malicious web page can make a browser call a service on its user's own machine in two ways: by DNS
+//! rebinding (its own host name resolves to that machine; `Host` is then that name) or by submitting a
+//! plain form (`Origin` is then the page). What a page may read is in `cors`, tokens are in `access`.
 
 use std::net::IpAddr;
 

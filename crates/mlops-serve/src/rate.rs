@@ -1,8 +1,8 @@
-//! How much each client may ask: so many requests a second, and a burst after a pause.
+//! The rate limit of each client: a number of requests per second, and a burst after a pause.
 //!
-//! A client is a number here, so that nothing about it is kept, and there is room for a fixed number
-//! of them: memory stays the same under any number of addresses. Not for who the client is: see
-//! `admission`. Not for the memory of bodies: see `budget`.
+//! A client is just a number here, so that nothing about it is kept, and there is room for a fixed number
+//! of them, so that memory stays the same under any number of addresses. Who the client is is determined in
+//! `admission`. The memory for bodies is in `budget`.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -23,11 +23,11 @@ struct Client {
     paid_until: u64,
 }
 
-/// What every client has asked lately.
+/// How many requests each client sent recently.
 #[derive(Debug)]
 pub(crate) struct Rates {
     sets: Box<[Mutex<[Client; WAYS]>]>,
-    /// Nobody outside can choose clients that share a group.
+    /// Random keys, so that no attacker can choose addresses that share a set.
     hasher: RandomState,
 }
 

@@ -1,4 +1,4 @@
-//! Requests that are refused for what they are or who sends them: counted, and told in the access
+//! Requests that are refused for what they are or who sends them: counted, and written to the access
 //! log with client, reason and request id.
 //!
 //! At most a few lines a second, so that nobody can fill a disk by being refused. Not for requests

@@ -1,8 +1,8 @@
 //! What follows from labels and decisions once they are acknowledged: labels are joined, and diagnostics and
 //! reports renewed, on a thread of its own, one after the other.
 //!
-//! If that fails or the service ends before, nothing is lost: the next `fullprocess` does the same. Not for
-//! the work itself: see `mlops_core::stage::outcomes`, and whoever gives [`Renew`].
+//! If that fails or the service ends before, nothing is lost: the next `fullprocess` does the same. The work
+//! itself is in `mlops_core::stage::outcomes` and in the implementation of [`Renew`] that is passed in.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

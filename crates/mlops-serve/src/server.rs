@@ -1,6 +1,6 @@
 //! Listens, limits connections, follows the live release, and drains when it is told to stop.
 //!
-//! Not for one connection: see `connection`. Not for single requests: see `around`.
+//! Not for one connection: see `connection`. Not for single requests: see `middleware`.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! A connection with a time limit for its client to take what it is sent.
+//! A connection whose client must read its answer within a time limit.
 //!
 //! A client that stops reading would otherwise hold its connection, and the answer, for ever. If a
 //! request was answered before it was read, the connection outlives its close for a while: see

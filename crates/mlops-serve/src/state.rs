@@ -50,7 +50,7 @@ pub(crate) struct State {
     pub(crate) predictions: Option<PredictionLog>,
     /// Places for connections, as many as there were at startup.
     pub(crate) connections: (Arc<Semaphore>, usize),
-    /// What every client has asked lately.
+    /// How many requests each client sent recently.
     pub(crate) rates: Rates,
     pub(crate) refusals: Refusals,
     /// The certificate, if the service answers by TLS.

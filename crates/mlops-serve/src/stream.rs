@@ -1,7 +1,6 @@
-//! What is between a connection and its socket: nothing, or TLS.
+//! The layer between a connection and its socket: nothing, or TLS.
 //!
-//! Not for the certificate: see `tls`. Not for clients that do not read, whom `slow_reader` meets
-//! beneath it.
+//! The certificate is in `tls`. Clients that do not read are handled beneath it, in `slow_reader`.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,5 +1,4 @@
-//! The certificate with which the service answers by TLS: read, checked, and read again when its
-//! files change.
+//! The certificate for TLS: read, checked, and reread when its files change.
 //!
 //! Not for bytes on their way: see `stream`. Not for the connections: see `connection`.
 

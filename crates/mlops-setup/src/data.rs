@@ -1,5 +1,5 @@
-//! Where the data are from which a configuration is made: a file, a folder, a bucket, a table. Reads a sample of
-//! them where they are, and says how the configuration reaches them.
+//! The data for which a configuration is proposed: a file, a folder, a bucket or a table. Reads a sample in place,
+//! and determines how the configuration refers to them.
 //!
 //! Not for what the rows mean: see `proposal`.
 

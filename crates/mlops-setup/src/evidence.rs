@@ -1,4 +1,4 @@
-//! The page beside a proposed configuration, which has the evidence for each choice, since JSON has no comments.
+//! The page beside a proposed configuration that has the evidence for each choice, since JSON has no comments.
 //!
 //! Not for choosing: see `proposal`.
 

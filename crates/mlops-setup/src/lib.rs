@@ -1,9 +1,9 @@
-//! What comes before a first run: a configuration is proposed for data, and one that is there is checked against
-//! the data and the disk.
+//! Preparation of a first run: proposes a configuration for data, and checks an existing one against the data
+//! and the disk.
 //!
-//! `data` finds rows and `sample` reads them; `facts`, `target` and `columns` say what they are, `proposal` makes a
-//! configuration of it, `evidence` explains it, and `init` writes both. `check` compares, `doctor` looks at
-//! everything around. Not for ingesting or training: see the stages of core.
+//! `data` finds rows and `sample` reads them; `facts`, `target` and `columns` determine what they are, `proposal`
+//! turns that into a configuration, `evidence` explains it, and `init` writes both. `check` compares an existing
+//! configuration with the data, and `doctor` examines the surroundings. Not for ingesting or training: see the stages of core.
 
 pub mod check;
 mod columns;

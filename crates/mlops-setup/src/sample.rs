@@ -1,4 +1,4 @@
-//! A sample of the rows of one or more files, by column: all rows of small ones, every so many-th row of
+//! A sample of the rows of one or more files, by column: all rows of small ones, rows at even distances of
 //! large ones. Memory is bounded.
 //!
 //! Not for what the cells mean: see `check`.

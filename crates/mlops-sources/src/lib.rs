@@ -1,7 +1,7 @@
-//! The places from which rows are fetched: programs, object stores, databases, web servers; and the
-//! databases into which data sets are delivered.
+//! The sources that rows are fetched from (programs, object stores, databases, web servers), and the
+//! databases that receive data sets.
 //!
-//! Not for when something is fetched and what becomes of it: see `mlops_core::stage::land`. Only the
+//! When something is fetched, and what is done with it, is in `mlops_core::stage::land`. Only the
 //! programs that ingest link this crate, since its libraries are heavy. Secrets come from the
 //! environment, under the names that each service uses everywhere, and appear in no message.
 

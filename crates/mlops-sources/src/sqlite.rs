@@ -1,4 +1,4 @@
-//! Tables of a SQLite file. It is opened to read only, and no statement takes longer than `timeout`. Not
+//! Tables of a SQLite file. It is opened read-only, and no statement takes longer than `timeout`. Not
 //! for our own ledger; not for writing: see `destination`.
 
 use std::io::Write;

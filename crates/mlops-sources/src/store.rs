@@ -1,4 +1,4 @@
-//! Object stores: S3 and what speaks like it, Google Cloud Storage, Azure Blob Storage.
+//! Object stores: S3 and compatible ones, Google Cloud Storage, Azure Blob Storage.
 //!
 //! Listed by pages, read in ranges at the same time, each on condition that the object is still the
 //! listed one. Credentials come from the environment only. Not for single files of web servers: see

@@ -96,8 +96,8 @@ impl Wanted {
 
     pub(crate) fn empty_keys(&self, order: &[String]) -> Error {
         Error::data(text::bounded(format!(
-            "in {} there are rows without a value in one of {}, which would never be read: fill them \
-             in, or leave these rows out by a \"query\"",
+            "{} has rows with no value in one of {}; they would never be read: fill in the values, or \
+             exclude these rows with a \"query\"",
             self.name(),
             text::names(order)
         )))
@@ -105,8 +105,8 @@ impl Wanted {
 
     pub(crate) fn equal_keys(&self, order: &[String]) -> Error {
         Error::data(text::bounded(format!(
-            "in {} there are rows that equal each other in {}: name columns that identify a row in \
-             \"key\" of the source",
+            "{} has several rows with the same {}: name columns that identify a row in \"key\" of the \
+             source",
             self.name(),
             text::names(order)
         )))

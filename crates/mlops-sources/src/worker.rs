@@ -1,4 +1,4 @@
-//! The threads on which everything waits that is asynchronous. Not for work of its own.
+//! The threads on which all asynchronous work runs. Not for work of its own.
 
 use std::future::Future;
 use std::sync::OnceLock;

@@ -1,7 +1,7 @@
-//! What every place from which rows are fetched must do, checked on a real one.
+//! Checks that a real source of rows does what every source must.
 //!
-//! A test hands over the means to change the place; the suite does the rest. Not for what a place
-//! does besides: its own tests check that.
+//! A test passes in the means to change the source; the suite does the rest. Whatever else a source
+//! does is checked by its own tests.
 
 use std::io::{self, Write};
 
@@ -41,7 +41,7 @@ pub const ODD_NAMES: &[&str] = &[
     "~tilde.csv",
 ];
 
-/// Refuses bytes beyond a number.
+/// A writer that fails after `left` bytes.
 struct Short {
     left: usize,
 }

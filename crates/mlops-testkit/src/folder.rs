@@ -1,4 +1,4 @@
-//! A temporary folder with files in it: the ground of every scene. Not for stages and programs.
+//! A temporary folder with files in it, on which every scene is built. Not for stages and programs.
 
 use std::collections::BTreeMap;
 use std::fs;

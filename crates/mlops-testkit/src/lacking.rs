@@ -1,12 +1,12 @@
-//! What a test says that did not run, since this machine lacks something. Not for tests that are
-//! marked as ignored: the harness names those.
+//! Reports tests skipped because this machine lacks something they need. The harness already lists tests
+//! that are marked as ignored.
 
 use std::fs;
 use std::io::Write as _;
 
 use crate::variable;
 
-/// Says that the running test proved nothing for `reason`: on standard error, and in the file `MLOPS_NOT_RUN`,
+/// Reports that the running test was skipped for `reason`: on standard error, and in the file `MLOPS_NOT_RUN`,
 /// whose lines `.ci/test` shows and counts as ignored.
 pub fn not_run(reason: &str) {
     let thread = std::thread::current();

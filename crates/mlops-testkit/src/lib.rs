@@ -1,4 +1,4 @@
-//! What the tests of all crates set their scenes with: workspaces, faults, random numbers.
+//! Test fixtures shared by all crates: workspaces, faults, random numbers.
 //!
 //! Only tests depend on it (`rooms` in mlops-core checks that): it panics where something goes wrong,
 //! and writes plain files. Not for expectations: those stand in the tests.

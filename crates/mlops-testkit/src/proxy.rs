@@ -1,6 +1,6 @@
-//! A server between a client and another one, which fails as servers and networks do.
+//! A server between a client and another server, which fails as servers and networks do.
 //!
-//! Not for what the client makes of it: the tests say that.
+//! What the client should make of that is in the tests.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,7 +1,7 @@
 //! Delivers alerts to sinks: programs, webhooks and mail. Each attempt has a time limit, and the address or password
 //! of a sink appears in no log and no error.
 //!
-//! Not for which alerts there are, nor for when delivery is tried again: see `mlops_core::stage::alert`.
+//! Which alerts there are, and when delivery is tried again, is decided in `mlops_core::stage::alert`.
 
 mod exec;
 mod smtp;

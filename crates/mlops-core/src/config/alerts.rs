@@ -1,6 +1,6 @@
-//! The section `alerts`: which findings are told to whom, and how often.
+//! The section `alerts`: who is notified of which findings, and how often.
 //!
-//! Not for findings themselves: see [`crate::run::attention`]; not for sending: see `mlops-client`.
+//! Findings are defined in [`crate::run::attention`]; sending is in `mlops-client`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::section::Section;
 use crate::ids::{FindingKind, Severity};
 
-/// Who is told of which findings.
+/// Who is notified of which findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Alerts {
     /// What messages call this installation; the machine's name if it is not set.

@@ -1,4 +1,4 @@
-//! The section `card`: what only people can say of the model, for its card.
+//! The section `card`: what only people can say about the model, for its card.
 //!
 //! Not for the card: see `mlops-export`. Not for `model.json`.
 

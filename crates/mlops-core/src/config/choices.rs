@@ -1,7 +1,7 @@
 //! Choices in the configuration: the drift rule, the solver, class weights, the threshold, the
 //! window of the training rows, and the treatment of missing values and rare levels.
 //!
-//! Each is one word in the file, or one key. Not for acting on a choice: see the room that uses it.
+//! Each is one word in the file, or one key. The layers that use a choice act on it.
 
 use std::fmt;
 
@@ -174,7 +174,7 @@ pub enum Window {
     Rows(u64),
     /// Those that came since something.
     Since(Since),
-    /// All of them; a row that came so many rows before the newest one weighs half as much.
+    /// All of them; a row that came this many rows before the newest one weighs half as much.
     HalfLife(u64),
 }
 

@@ -1,7 +1,7 @@
-//! What the rows of a source must be: the section `contract`, of an entry of `sources` or of the input
-//! folder.
+//! The requirements for the rows of a source: the section `contract` of an entry of `sources` or of the
+//! input folder.
 //!
-//! Not for holding rows against it: see `csv::contract`.
+//! Rows are checked against it in `csv::contract`.
 
 use std::path::Path;
 
@@ -103,7 +103,7 @@ pub enum Severity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
-    /// It is taken as far as the schema goes, and somebody is told.
+    /// It is ingested as far as the schema goes, with a warning.
     Evolve,
     /// It is refused.
     Freeze,

@@ -1,6 +1,6 @@
-//! What is expected of a source: the section `expect`, of an entry of `sources` or of the input folder.
+//! What is expected of a source: the section `expect` of an entry of `sources` or of the input folder.
 //!
-//! Not for whether it is kept: see [`crate::expect`].
+//! Whether the expectation is met is decided in [`crate::expect`].
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -16,8 +16,9 @@ pub struct Holdout {
     /// Smallest number of rows for a test; a smaller hold-out is extended by earlier ones and by
     /// the user's own test rows.
     pub min_rows: u64,
-    /// Columns that identify the entity of a row; `None` means the id columns, an empty list that
-    /// every row is an entity of its own.
+    /// Columns that identify the entity of a row: what users call a group is an entity in the code, see
+    /// `evaluation::entity`. `None` means the id columns, an empty list that every row is an entity of
+    /// its own.
     pub group: Option<Vec<String>>,
     /// The column with the time of a row; if set, the newest rows are held out.
     pub time: Option<String>,

@@ -19,7 +19,8 @@ use crate::{Error, Result};
 pub struct Ingestion {
     /// Share of bad rows above which a whole file is refused.
     pub max_rejected_share: f64,
-    /// Spellings of a missing value in feature columns and of a missing label.
+    /// Spellings of a missing value in feature columns and of a missing label. This list alone says which
+    /// cells count as missing: `csv::parse` applies it to files, `csv::cell_reader` to requests.
     pub missing_values: Vec<String>,
     /// The number format.
     pub numbers: NumberFormat,

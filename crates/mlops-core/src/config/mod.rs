@@ -156,7 +156,7 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// The section `engine`: where rows are read and models are fitted.
     pub engine: Engine,
-    /// The text of the file, for whoever reads it elsewhere.
+    /// The text of the file, for readers on other machines.
     pub(crate) text: String,
 }
 

@@ -1,4 +1,4 @@
-//! `schema.reasons`: what a column's contribution to a prediction is called where people read it.
+//! `schema.reasons`: the texts that people read for a column's contribution to a prediction.
 //!
 //! Not for contributions: see `model::Explainer`.
 

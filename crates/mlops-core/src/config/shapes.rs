@@ -66,7 +66,7 @@ pub struct Scale {
     pub points0: f64,
     /// Odds of the positive class: its probability divided by that of the negative one.
     pub odds0: f64,
-    /// How many points a row loses if its odds double; below 0, so many it gains.
+    /// How many points a row loses if its odds double; if negative, it gains points.
     pub pdo: f64,
 }
 

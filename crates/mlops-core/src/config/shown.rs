@@ -1,5 +1,5 @@
-//! Every key with the value that counts and where it is from, for whoever asks what a configuration amounts
-//! to. What may be a secret is masked.
+//! Every key with its effective value and where that comes from, for people who want to see what a
+//! configuration amounts to. Values that may be secret are masked.
 //!
 //! The keys are those that the code asks for, so that none can be missing. Not for reading: see [`super`].
 

@@ -1,5 +1,5 @@
-//! The list `sources`: places besides the input folders from which rows come, each with its own
-//! format, pace and names.
+//! The list `sources`: places other than the input folders from which rows come, each with its own
+//! format, schedule and column names.
 //!
 //! Not for reaching them: see [`crate::source`].
 

@@ -17,7 +17,7 @@ pub struct Monitoring {
     pub ping_timeout: Duration,
     /// The file for node_exporter's textfile collector; none if not set.
     pub metrics_textfile: Option<PathBuf>,
-    /// After how many hours without new rows a person is told; never if not set.
+    /// After how many hours without new rows a person is needed; never if not set.
     pub max_data_age_hours: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
-//! Moves rows that were good until a contract was asked from the good rows of a piece to the rejected ones.
+//! Moves rows that break a contract from the good rows of a piece to the rejected ones.
 //!
-//! Not for which rows: see [`super::contract`].
+//! Which rows these are is decided in [`super::contract`].
 
 use super::canonical_cells::CanonicalCells;
 use super::contract::Rules;

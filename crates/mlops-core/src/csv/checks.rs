@@ -1,6 +1,6 @@
-//! What is looked at in the rows of a piece once they are canonical: business dates and the contract.
+//! What is checked in the rows of a piece once they are canonical: business dates and the contract.
 //!
-//! A file without such wishes pays nothing for them: the parser asks once per piece. Not for cleaning and
+//! A file without such checks costs nothing extra: the parser asks once per piece. Not for cleaning and
 //! rejecting cells: see [`super::parse`].
 
 use std::path::Path;

@@ -1,7 +1,7 @@
-//! Holds good rows against the contract of their source, on the threads that parse them.
+//! Checks good rows against the contract of their source, on the threads that parse them.
 //!
-//! Not for what is known only of a whole file, such as its number of rows: see `dataset::agreement`; not for
-//! what a contract may say: see `config::contract`.
+//! Rules about a whole file, such as its number of rows, are in `dataset::agreement`; what a contract may
+//! contain is in `config::contract`.
 
 use std::collections::HashSet;
 

@@ -1,10 +1,10 @@
 //! The people who were erased: recognises their rows in whatever is read, so that none comes back.
 //!
-//! A person is named by the values of some text columns, usually the ids. What is kept is the HMAC-SHA256 of
-//! these values under a secret of the workspace, so that the records name nobody; whoever has both can still
-//! test a guess. A record that cannot be split into its columns is taken for the person's if any of its cells
-//! has the value: an erased person must not stay in a quarantine. Not for the records: see
-//! `ledger::forgotten`; not for erasing: see `stage::forget`.
+//! A person is identified by the values of some text columns, usually the ids. Only the HMAC-SHA256 of these
+//! values under a secret of the workspace is kept, so the records name nobody, although anyone who has both can
+//! test a guess. A record that cannot be split into its columns counts as the person's if any of its cells
+//! has the value, since an erased person must not stay in a quarantine. The records are in
+//! `ledger::forgotten`, erasing is in `stage::forget`.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Files in other formats than comma-separated UTF-8: what whoever decodes them owes to ingestion.
+//! The decoder contract, for files in formats other than comma-separated UTF-8.
 //!
-//! A decoder turns a file into CSV text, of which the parser makes rows as it does of any other, so
-//! that a table gives the same data set in every format. Not for the decoders, which lie in a crate
-//! of their own and are installed by the program that links them.
+//! A decoder turns a file into CSV text, which the parser reads like any other CSV text, so that a
+//! table gives the same data set in every format. The decoders themselves are in a crate of their own
+//! and are installed by the program that links them.
 
 use std::fs::{File, Metadata};
 use std::io::{Read, Write};
@@ -273,7 +273,7 @@ static FORMATS: OnceLock<&'static dyn Formats> = OnceLock::new();
 
 /// Lets this program read `formats`, too. The first call counts.
 ///
-/// One for the whole process, as decoders have no state and whoever reads rows should not have to
+/// One for the whole process, as decoders have no state and code that reads rows should not have to
 /// know who knows formats.
 pub fn install(formats: &'static dyn Formats) {
     let _ = FORMATS.set(formats);

@@ -6,11 +6,11 @@
 //! | map | [`header`], [`fits`] | every column of the schema has its field, or the file is refused |
 //! | read | `chunk` | each byte is read once; a piece ends where a record ends |
 //! | share | [`ranges`] | several machines read one file, each the records that begin in a stretch of it |
-//! | spread | `pipeline`, `parsing` | pieces are parsed at the same time and come back in file order |
+//! | spread | `pipeline`, `parallel` | pieces are parsed at the same time and come back in file order |
 //! | find | `structural_index` | finds delimiters, quotes and line ends 64 bytes at a time |
 //! | parse | `parse`, `spelling`, `record`, `clean`, `number`, `date_cell` | each record is a canonical row or a rejection |
 //! | look | [`checks`], [`contract`], `aside`, [`newest`] | what a source's contract and expectations ask of good rows |
-//! | judge | `signs` | what single cells say about the whole file |
+//! | judge | `evidence` | what single cells say about the whole file |
 //! | compare | `row_hash` | equal rows have equal hashes under a key |
 //! | deliver | [`reader`], [`cell_reader`], `values` | columns of a data set, single cells |
 //! | refuse | [`quarantine`] | rejected records and their reasons, in a file for people |

@@ -187,7 +187,7 @@ pub fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
     if shows_other_decimal(value, format) {
         let (name, other) = if format.decimal == ',' { ("point", '.') } else { ("comma", ',') };
         let message = format!(
-            "\"{shown}\" has a decimal {name}: if that is their format, set \"ingestion.decimal\" \
+            "\"{shown}\" has a decimal {name}: if the file's numbers use it, set \"ingestion.decimal\" \
              to \"{other}\" (and \"ingestion.thousands\" to the thousands separator)"
         );
         return (Sign::OtherDecimal, message);

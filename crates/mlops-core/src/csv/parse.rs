@@ -3,8 +3,8 @@
 //! Most rows are canonical already. The fast path verifies that in one pass and uses the row in
 //! place; every other row is split, cleaned and written to a side buffer, or rejected with a
 //! reason. Both paths give the same bytes.
-//! Not for where a record ends and what makes it malformed: see [`super::record`]; not for duplicates:
-//! see [`crate::dataset::dedup`].
+//! Where a record ends and what makes it malformed is in [`super::record`], duplicates are in
+//! [`crate::dataset::dedup`].
 
 #![expect(clippy::inline_always, reason = "see `simd`")]
 
@@ -38,7 +38,7 @@ pub(crate) struct RowParser<'a> {
     pub(super) layout: Layout,
     pub(crate) options: &'a Ingestion,
     pub(crate) labels: Labels,
-    /// `None` if nobody asks for the identities of rows.
+    /// `None` if the identities of rows are not needed.
     pub(crate) hasher: Option<RowHasher>,
     pub(crate) roles: Vec<Role>,
     /// The number format.
@@ -358,8 +358,7 @@ impl<'a> RowParser<'a> {
                 column: Some(at),
                 error: ErrorType::Contract,
                 message:
-                    "it has a value in a column that is not in \"schema\", and by the contract it \
-                          may not"
+                    "it has a value in a column that is not in \"schema\", which the contract forbids"
                         .to_owned(),
                 sign: Sign::Nothing,
             }),

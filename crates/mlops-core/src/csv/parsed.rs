@@ -46,7 +46,7 @@ impl Parsed {
         extent.of(chunk, &self.side)
     }
 
-    /// The rows, of records in `chunk`, for whoever sets some aside.
+    /// The rows, of records in `chunk`, for code that sets some aside.
     pub(crate) fn view<'a>(&'a mut self, chunk: &'a [u8], offset: u64, shape: Shape) -> Rows<'a> {
         let Self { rows: good, rejected, missing, side, .. } = self;
         Rows { chunk, offset, side, shape, good, rejected, missing }

@@ -1,10 +1,10 @@
 //! Reads the records of a stretch of a plain file, so that several machines can read one file.
 //!
-//! Where a stretch begins, a record may be going on that began before it, and a line end in quotes looks like the
-//! end of a record. Whoever reads the stretch therefore supposes that the next line end ends a record, and says
-//! where it began and ended. Stretches that join without a gap are right: the first began where the header ended,
-//! and each of them ends with a record if it began with one. Where two do not join, the later one is read
-//! again from where the earlier ended. Nothing is guessed. Not for rows: see [`super::parse`].
+//! A stretch may begin in the middle of a record, and a line end in quotes looks like the end of a record. The
+//! reader of a stretch therefore assumes that the next line end ends a record, and reports where it began and
+//! ended. Stretches that join without a gap were read correctly: the first began where the header ended, and a
+//! stretch that begins with a record ends with one. If two do not join, the later one is read again from where
+//! the earlier ended. Nothing is guessed. Parsing rows is in [`super::parse`].
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

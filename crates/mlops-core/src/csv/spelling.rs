@@ -10,7 +10,7 @@ use super::record::Shape;
 use crate::csv::structural_index::{StructuralIndex, is_plain};
 use crate::table::quote::needs_quotes;
 
-/// A double holds every integer of so many digits; longer ones take the slow path.
+/// A double holds every integer with this many digits; longer ones take the slow path.
 const DIGITS: usize = 15;
 /// The number of digits that fit into a word.
 const WORD: usize = 8;

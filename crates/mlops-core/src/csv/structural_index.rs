@@ -254,7 +254,7 @@ mod tests {
         index.pass(2);
         assert_eq!(index.row(4, 2), None, "a quote");
         assert_eq!(index.row(10, 2), Some(&[160, 162][..]));
-        // Whoever reads a row in another way simply goes on behind it.
+        // Code that reads a row in another way simply continues after it.
         assert_eq!(index.row(163, 2), Some(&[167, 169][..]));
         index.pass(2);
         assert_eq!(index.row(170, 1), Some(&[175][..]));

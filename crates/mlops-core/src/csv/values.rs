@@ -16,7 +16,7 @@ use super::date_cell::canonical_date;
 use super::parse::{Parsed, RowParser, spells_missing};
 use super::spelling::{BareLabels, Cell};
 
-/// The number of rows read column by column at a time: so many stay in the first-level cache.
+/// The number of rows read column by column at a time: this many stay in the first-level cache.
 const MOST_ROWS: usize = 256;
 const LEAST_ROWS: usize = 8;
 

@@ -1,4 +1,4 @@
-//! Holds a whole file against the contract of its source: what is known only when all its rows were seen.
+//! Checks a whole file against the contract of its source: rules that need all its rows.
 //!
 //! Not for single rows: see `csv::contract`.
 

@@ -78,7 +78,7 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl FileCounts {
-    /// The counts of rows that are kept, of a content of which nothing else is told.
+    /// The counts for content of which only the number of kept rows is known.
     pub(crate) fn of_kept(rows: u64) -> Self {
         Self { rows_read: rows, rows_kept: rows, ..Self::default() }
     }

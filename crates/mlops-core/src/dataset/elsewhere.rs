@@ -50,7 +50,7 @@ pub struct Duplicate {
     pub within: bool,
 }
 
-/// A configuration as it is sent to whoever carries out a task.
+/// A configuration as it is sent to an executor of tasks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ConfigText {
     text: String,
@@ -71,7 +71,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|e| Error::io("resolve", path, e))
 }
 
-/// What is asked of whoever carries it out.
+/// What the executor is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
 enum Task {
     Read(Box<ReadRows>),

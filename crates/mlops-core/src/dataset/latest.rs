@@ -1,10 +1,10 @@
-//! Of rows with the same key the newest stays: which rows of a data set are not it.
+//! Finds the rows of a data set that are not the newest of their key, which is the only one that stays.
 //!
-//! The rows come in their order, each with the hash of its key, its own hash and its moment. A row that equals
-//! the newest one so far is a duplicate, and the earlier one keeps its place, so that a file which repeats the
-//! state of everything makes nothing new; a row that is not older replaces it. What stays is therefore the same
-//! however the rows were cut into files and runs. Rows wait in a temporary file, divided by their keys, where
-//! they do not fit into memory; besides, two bits are kept for each. Not for keys and moments: see
+//! The rows arrive in order, each with the hash of its key, its own hash and its time. A row that equals
+//! the newest one so far is a duplicate, and the earlier one keeps its place, so that a file that delivers the
+//! full state again adds nothing; a row that is not older replaces it. The result is therefore the same
+//! however the rows were divided into files and runs. Rows that do not fit into memory go to a temporary file,
+//! partitioned by key; two bits of memory are kept for each row in any case. Keys and times come from
 //! `stage::ingest::latest`.
 
 use std::collections::HashMap;

@@ -1,10 +1,10 @@
-//! Reads files a second time whose rows are in a new data set, for the cells that cleaning changed.
+//! Rereads the files whose rows are in a new data set, to find the cells that cleaning changed.
 //!
 //! The kept rows of a file are in the data set in the order of the file, and each is the first of its
-//! kind. A row of the file is therefore kept exactly if it equals the next row of the data set. Read twice
-//! are only files of which somebody wants the changes, so that an ingestion without that wish pays
-//! nothing. Not for what was changed in a row: see `csv::cell_changes`; not for where the changes are
-//! recorded: see `stage::ingest::record_changes`.
+//! kind. A row of the file was therefore kept exactly if it equals the next row of the data set. Only files
+//! whose changes are to be recorded are read twice, so that an ingestion without that setting pays
+//! nothing. Changes within a row are found in `csv::cell_changes` and recorded in
+//! `stage::ingest::record_changes`.
 
 use std::collections::BTreeSet;
 use std::fs::File;

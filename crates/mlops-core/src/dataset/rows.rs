@@ -19,10 +19,10 @@ use crate::{Error, Result};
 use super::discover::Stamp;
 use crate::dataset::counts::not_as_recorded;
 
-/// Data sets are copied so many bytes at a time.
+/// Data sets are copied in blocks of this many bytes.
 const COPY_BYTES: usize = 1 << 18;
 const BUFFER_BYTES: usize = 1 << 20;
-/// Writes of at least so many bytes bypass the buffer.
+/// Writes of at least this many bytes bypass the buffer.
 const DIRECT_BYTES: usize = 1 << 16;
 
 /// A growing, unpublished file with the digest of its bytes.

@@ -34,10 +34,10 @@ const PARTITIONS: usize = 1 << PARTITION_BITS;
 /// Numbers of the writer's temporary files: the candidates, then the partitions.
 const CANDIDATES: usize = 0;
 const ENTRY: usize = 16;
-/// Entries of a partition are written so many bytes at a time: the buffers of all partitions fit
+/// Entries of a partition are written in blocks of this many bytes: the buffers of all partitions fit
 /// into the processor's cache.
 const ENTRIES_BYTES: usize = 1 << 14;
-/// Candidates are written, and entries are read, in blocks of about so many bytes.
+/// Candidates are written, and entries are read, in blocks of about this many bytes.
 const BLOCK_BYTES: usize = 1 << 18;
 /// The low bits of an entry, which the key does not use, are the number of its row.
 const NUMBER: u128 = UNUSED;

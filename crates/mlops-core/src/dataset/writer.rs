@@ -55,7 +55,7 @@ enum Far {
     Over,
 }
 
-/// The files, owned by whoever carries out orders.
+/// The files, owned by the thread that carries out orders.
 #[derive(Debug)]
 pub(crate) struct Files {
     /// The data set.

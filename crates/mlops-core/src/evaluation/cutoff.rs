@@ -274,7 +274,7 @@ impl Ordered {
         best.map(|(_, counts)| (between(low, high), counts))
     }
 
-    /// The thresholds at which about so many twentieths of the rows are predicted positive.
+    /// The thresholds at which about this many twentieths of the rows are predicted positive.
     fn table(&self, rule: ThresholdRule) -> Vec<CutoffPoint> {
         let mut found: Vec<(Option<usize>, ConfusionMatrix)> = Vec::new();
         let mut last = 0;

@@ -1,9 +1,10 @@
-//! Entities (a client, a machine): all rows of one are on the same side of a test.
+//! Entities (a client, a machine), whose rows are all used for training or all for testing.
 //!
-//! A model trained on Monday's row of a client knows something about Tuesday's, so that a test on
-//! Tuesday's row is too optimistic. The columns that identify entities are `holdout.group`; by
-//! default the id columns; without ids each row is an entity of its own. Entities are stored as
-//! 128-bit hashes under the workspace's secret. Not for duplicates: see `dataset::dedup`.
+//! A model trained on Monday's row of a client knows something about Tuesday's, so a test on Tuesday's
+//! row is too optimistic. Users name the columns that identify an entity in `holdout.group`; the word
+//! "group" in the configuration means an entity here. By default these are the id columns; without ids
+//! each row is an entity of its own. Entities are stored as 128-bit hashes keyed with the workspace's
+//! secret. Duplicate rows are found in `dataset::dedup`.
 
 use std::collections::BTreeMap;
 

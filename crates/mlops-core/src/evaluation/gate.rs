@@ -7,13 +7,13 @@
 //! that the challenger is better would keep an outdated model for ever where hold-outs are small;
 //! refusing only what is proven worse would let the score sink a little with each promotion. At the
 //! same score the challenger wins: it has learned from newer rows. The interval tells the reader of
-//! the record how much of the difference may be chance. Whoever wants a margin sets
+//! the record how much of the difference may be chance. For a margin, set
 //! `min_improvement`.
 //!
 //! A challenger that does no better than the best constant answer is refused: beating a bad model
 //! proves nothing. Both are compared in the same metric, or in F1 where a constant answer is perfect
 //! in it (recall, specificity). There are two exceptions. A person may accept it (`--accept`). And if the
-//! champion loses to the constant too, the challenger replaces it if it is better beyond chance
+//! champion loses to the constant answer too, the challenger replaces it if it is better beyond chance
 //! (the whole paired interval is above 0) and is not constant itself: keeping a model in production
 //! that is proven worse would only do more harm. Such a promotion is never silent: until the live
 //! model beats the constant, it remains a finding that needs a person.

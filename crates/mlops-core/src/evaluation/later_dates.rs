@@ -10,7 +10,7 @@ use crate::config::Holdout;
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
 
-/// The share of the rows that have both from which on a column is told of.
+/// A column is reported from this share of the rows that have both dates.
 pub const MOST_ROWS: f64 = 0.9;
 /// The fewest rows that have both.
 const MIN_ROWS: u64 = 20;

@@ -2,7 +2,7 @@
 //! gaps do, or a date that lies after the time of its row.
 //!
 //! Such a column is often filled in after the outcome is known, so that the model does well on every
-//! test and fails in use. It may also just be a very good column: a person must tell. Not for reading
+//! test and fails in use. It may also just be a very good column: a person must decide. Not for reading
 //! rows: see `model::TrainingRows`.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::metrics::Ranking;
 use crate::text;
 
-/// The area under the ROC curve from which on a column is told of.
+/// A column is reported from this area under the ROC curve.
 pub const GIVES_AWAY: f64 = 0.99;
 /// The fewest rows of either class for an area to mean anything here.
 const MIN_OF_CLASS: usize = 10;
@@ -70,7 +70,7 @@ impl Leak {
     /// What gives the label away in the categories of `column`, which are numbers; NaN is a missing one.
     ///
     /// Each half of the rows is ranked by the shares of positives in the other one, so that categories of
-    /// few rows, such as names, do not vouch for themselves.
+    /// few rows, such as names, do not confirm themselves.
     pub fn of_categories(column: &str, labels: &[bool], codes: &[f64]) -> Option<Self> {
         let there = labels.iter().zip(codes).filter(|(_, code)| !code.is_nan());
         let rows: Vec<(bool, u64)> = there.map(|(label, code)| (*label, code.to_bits())).collect();

@@ -4,7 +4,7 @@
 //! compares challenger and champion, [`leak`] and [`later_dates`] find columns that give the label away,
 //! [`split`], [`entity`] and [`moment`] decide which rows are held out of training, [`folds`] how the
 //! others are divided for cross-validation, and [`cutoff`] chooses a threshold from its predictions.
-//! [`estimate`] has the scores to expect of rows without labels yet ([`answered`]), or the [`refusal`] to tell.
+//! [`estimate`] has the expected scores of rows without labels ([`answered`]), or the [`refusal`] to give any.
 //! Not for the records of hold-outs: see [`crate::ledger`].
 
 pub mod answered;

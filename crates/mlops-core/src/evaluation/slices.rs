@@ -14,7 +14,7 @@ use crate::{Result, text};
 
 /// The most slices of a column, besides the one of all other values.
 pub const MOST: usize = 20;
-/// The most values of a column that are told apart; later ones are in the slice of all others.
+/// The most values of a column that are kept apart; later ones are in the slice of all others.
 const KNOWN: usize = 100_000;
 /// The code of a value that is not told apart.
 const UNKNOWN: u32 = u32::MAX;

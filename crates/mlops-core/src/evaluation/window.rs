@@ -1,8 +1,8 @@
 //! Windows of the training rows, compared by what models on them predict for the newest rows.
 //!
-//! All rows are taken unless another window has a lower log loss by more than chance explains: more rows
-//! mean less variance, and what helps is to leave out rows that no longer hold. Not for the fits: see
-//! `model::fit`; not for the rows of a window: see the stage of training.
+//! All rows are used unless another window has a lower log loss by more than chance explains: more rows
+//! mean less variance, and leaving rows out only helps if they are no longer representative. The fits are in
+//! `model::fit`; the rows of a window are selected in the training stage.
 
 use std::fmt;
 

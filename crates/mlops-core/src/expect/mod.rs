@@ -1,6 +1,6 @@
 //! When data of a source are due, and whether they are overdue: facts about times, without a clock.
 //!
-//! Not for what has arrived, nor for telling anybody: see `stage::overdue`.
+//! What has arrived, and notifying people, is in `stage::overdue`.
 
 mod schedule;
 mod standing;

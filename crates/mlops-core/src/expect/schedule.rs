@@ -7,8 +7,8 @@
 //! | is skipped when clocks go forward | at the first instant after the gap |
 //! | exists twice when clocks go back | the first time, and not again the second time |
 //!
-//! The library only tells which local times match, in a calendar without zones; what these are in a zone
-//! is defined here. Not for whether anything arrived: see [`super::standing`].
+//! The library only says which local times match, in a calendar without zones; which instants these are in a
+//! zone is defined here. Whether anything arrived is checked in [`super::standing`].
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Whether a source keeps its promises: its two clocks against its schedule and the ages allowed.
+//! Whether a source delivers as expected: its two clocks against its schedule and the permitted ages.
 //!
 //! The first clock is the arrival of data, the second the newest business date in them, so that an old
 //! window that is sent again does not look fresh. Not for the times of a schedule: see
@@ -23,7 +23,7 @@ pub struct Expectation {
     pub grace: Duration,
     /// How urgent it is if they do not.
     pub level: Level,
-    /// The age at which somebody is told.
+    /// The age from which there is a warning.
     pub warn_after: Option<Duration>,
     /// The age at which a person is needed.
     pub error_after: Option<Duration>,

@@ -1,7 +1,7 @@
-//! What was told of which finding, and the messages on their way: the outbox.
+//! Which findings were sent to whom, and the messages still to be sent: the outbox.
 //!
-//! A message is recorded before it is sent and marked after it was taken, so that a kill loses none; it may
-//! then be sent twice, under the same id. Not for deciding what is told: see `stage::alert`.
+//! A message is recorded before it is sent and marked once it has been accepted, so that a kill loses none; it
+//! may then be sent twice, under the same id. What is sent is decided in `stage::alert`.
 
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;

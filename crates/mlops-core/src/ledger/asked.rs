@@ -1,4 +1,4 @@
-//! What was asked of releases, by span of time, and the distribution of the rows that the live one was trained on.
+//! The requests to releases by period of time, and the distribution of the rows that the live one was trained on.
 //!
 //! Not for what the records mean: see `stage::asked`.
 

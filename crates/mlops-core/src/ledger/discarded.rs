@@ -1,5 +1,5 @@
-//! Rows of the quarantine that somebody gave up, and the counts that follow; the counts of files whose
-//! quarantined rows were taken after all.
+//! Rows of the quarantine that a person discarded, and the resulting counts; also the counts of files whose
+//! quarantined rows were ingested after all.
 //!
 //! Not for the rows themselves: see `stage::quarantine`.
 

@@ -1,4 +1,4 @@
-//! How sources stood when they were last looked at, so that a breach is told once.
+//! The state of each source when it was last checked, so that a breach is reported once.
 //!
 //! Not for what is expected: see [`crate::expect`].
 

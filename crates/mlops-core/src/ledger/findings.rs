@@ -191,7 +191,7 @@ pub(super) fn record(
     if !done {
         return Ok(());
     }
-    // That a challenger waits is told once, and lasts until it does not.
+    // A waiting challenger is reported once, and the finding lasts until it no longer waits.
     let waits = FindingKind::WaitsForApproval.as_str();
     let waiting = "SELECT release FROM approvals WHERE state = 'waiting'";
     let sql = format!(
@@ -205,7 +205,7 @@ pub(super) fn record(
     );
     db.execute(&sql, params![at, waits])?;
     if group.contains(&Step::FullProcess) {
-        // A breach is told once, and lasts until the source is on time.
+        // A breach is reported once, and the finding lasts until the source is on time.
         db.execute(
             "UPDATE findings SET last_seen = ?1, last_run = ?2 WHERE ended IS NULL AND kind = ?3
              AND subject IN (SELECT source FROM expectations WHERE level IS NOT NULL)",

@@ -1,7 +1,7 @@
-//! People who were erased: tombstones that name nobody, and who erased how many rows when and why.
+//! People who were erased: tombstones that name nobody, and who erased how many rows, when and why.
 //!
-//! One commit records all of it, takes the mentions of a person out of earlier records, and intends the
-//! changes of files that follow. Not for recognising rows: see `csv::forgotten`; not for those files: see
+//! One commit records all of this, removes the mentions of a person from earlier records, and has the intent
+//! for the changes to files that follow. Rows are recognised in `csv::forgotten`; the files are changed in
 //! `run::redact`.
 
 use std::sync::Arc;

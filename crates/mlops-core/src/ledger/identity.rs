@@ -1,4 +1,4 @@
-//! What ties a ledger to its workspace: a mark of its own, and paths relative to it.
+//! What ties a ledger to its workspace: an identifier of the workspace, and paths relative to it.
 //!
 //! Not for the tables: see [`super`].
 

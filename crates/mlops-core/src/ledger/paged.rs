@@ -1,5 +1,5 @@
-//! Records page by page, the newest first, for whoever looks at them: no query here reads more than a page of
-//! details, however many records there are.
+//! Records page by page, newest first, for display: no query here reads more than a page of details, however
+//! many records there are.
 //!
 //! Not for stages, which need all records of a kind or one.
 

@@ -118,7 +118,7 @@ struct AddedIn3 {
 }
 
 impl AddedIn3 {
-    /// The values that a file of an earlier version implies, for so many columns.
+    /// The values that a file of an earlier version implies, for this number of columns.
     fn nothing(numeric: usize, categorical: usize) -> Self {
         let (shapes, bins) = (vec![Shape::Line; numeric], vec![None; categorical]);
         let (tuned, dates) = (StoredTuned::default(), Vec::new());

@@ -20,7 +20,7 @@ use crate::platform::threads::together;
 
 /// Bits in a digit; each divides the number of bits of every kind of key.
 const DIGIT_BITS: [u32; 3] = [16, 8, 4];
-/// Up to so many rows are gathered: they stay in the processor's cache during selection.
+/// Up to this many rows are gathered: they stay in the processor's cache during selection.
 const FEW_ROWS: u64 = 1 << 18;
 /// Blocks that a thread claims at a time.
 const UNIT: usize = 64;

@@ -5,7 +5,7 @@
 //! terms that are cubic between the knots and linear beyond the first and the last one. In these
 //! terms the knots reach from 0 to 1, which changes their coefficients and no prediction. Every fit
 //! and every prediction computes them with [`Spline::term`]. Not for finding the values at the
-//! quantiles: see `order`.
+//! quantiles: see `ranks`.
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};

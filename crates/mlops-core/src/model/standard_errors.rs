@@ -1,6 +1,6 @@
-//! The standard errors of a model's features, each of what the report tells of it.
+//! The standard errors of a model's features, for the quantities that the report shows.
 //!
-//! Not for the covariance they come from: see `fit`.
+//! The covariance that they come from is in `fit`.
 
 use super::encoder::Encoder;
 use super::fit::Covariance;

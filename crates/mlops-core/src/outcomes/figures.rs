@@ -101,9 +101,9 @@ pub struct Scores {
 pub struct Delay {
     /// The number of predictions for which it is known.
     pub n: u64,
-    /// Half of them had their label within so many seconds.
+    /// The median time until a label arrived, in seconds.
     pub median_seconds: f64,
-    /// Nine in ten had it within so many seconds.
+    /// The time within which nine in ten labels arrived, in seconds.
     pub p90_seconds: f64,
 }
 

@@ -1,6 +1,6 @@
 //! Finds the label of a prediction among the labels of its key.
 //!
-//! Not for where labels are kept: see [`super::store`].
+//! Labels are stored in [`super::store`].
 
 /// The time of a label that has none: it belongs to all predictions of its key.
 pub(super) const ALWAYS: i64 = i64::MAX;

@@ -1,6 +1,6 @@
-//! What outcomes and predictions are joined by: the key of a line of the log, and of a row of labels.
+//! The keys by which outcomes and predictions are joined: of a line of the log, and of a row of labels.
 //!
-//! Not for joining: see `stage::outcomes`; not for which label wins: see [`super::store`].
+//! Joining is in `stage::outcomes`; which label wins is decided in [`super::store`].
 
 use serde_json::json;
 

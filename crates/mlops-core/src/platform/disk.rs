@@ -257,7 +257,7 @@ pub struct NewFile {
     syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
-/// Writeback of a large file starts each time so many bytes have been written.
+/// Writeback of a large file starts each time this many bytes have been written.
 const SYNC_BYTES: usize = 1 << 23;
 
 impl NewFile {

@@ -1,9 +1,8 @@
-//! What a distributed engine does for the core: tasks run elsewhere, and the first of equal hashes is found.
+//! What a distributed engine does for the core: it runs tasks elsewhere and finds the first of equal hashes.
 //!
-//! A task is a text that [`crate::stage::elsewhere`] wrote and carries out; an engine neither reads it nor
-//! cares. A task may be carried out several times, on any machine, and at the same time: it then does the same
-//! thing. All machines see the folders of the workspace under the same paths. Not for an
-//! engine itself: `mlops-cluster` has one.
+//! A task is a text that [`crate::stage::elsewhere`] both writes and executes; to an engine it is opaque. A task
+//! may be executed several times, on any machine, and concurrently, always with the same result. All machines
+//! see the folders of the workspace under the same paths. An actual engine is in `mlops-cluster`.
 
 use std::path::{Path, PathBuf};
 

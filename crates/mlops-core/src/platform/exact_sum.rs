@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 const DIGIT: usize = 32;
 /// Digits for 2^64 times the largest double.
 const DIGITS: usize = (2_098 + 64) / DIGIT + 2;
-/// Carries are propagated after so many numbers: each adds less than 2^33 to a digit.
+/// Carries are propagated after this many numbers: each adds less than 2^33 to a digit.
 const PATIENCE: u32 = 1 << 29;
 
 /// The exact sum of finite numbers.

@@ -1,7 +1,7 @@
 //! Signatures by Ed25519 (RFC 8032), with keys in the files that OpenSSL writes and reads.
 //!
-//! Not for which files are signed, nor for whose keys count: see `release::signatures` and the section
-//! `signing` of the configuration.
+//! Which files are signed is in `release::signatures`; which keys are trusted is in the section `signing` of
+//! the configuration.
 
 use std::fmt;
 use std::fs;
@@ -21,7 +21,7 @@ use crate::{Error, Result};
 const PRIVATE: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 const PUBLIC: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
-/// A public key: whoever has it can tell what its private key signed.
+/// A public key, with which anyone can check what its private key signed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey([u8; 32]);
 

@@ -1,8 +1,8 @@
 //! Work shared by several threads, which still gets done when the system gives none: at a limit of
 //! processes (`ulimit -u`, `TasksMax`, `pids.max`) the calling thread does all of it.
 //!
-//! The result never depends on the number of threads. Not for threads that outlive the call:
-//! whoever starts one must say what is missing without it.
+//! The result never depends on the number of threads. Threads that
+//! outlive the call are started elsewhere, where a missing thread must be reported with its consequence.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The files of the log of predictions: their names, and which files of a folder are some.
+//! The files of the log of predictions: their names, and which files in a folder belong to it.
 //!
 //! A file is ours if its name and its first line have our format. Instances of the service that
 //! share a folder have separate files: those of the second are called `predictions-2-…`. Not for

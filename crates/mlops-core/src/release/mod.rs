@@ -1,8 +1,9 @@
 //! Releases: sealed folders with a model and its score, and the pointer to the live one.
 //!
 //! Contract: a sealed release never changes; a reader of the pointer sees the old release or the
-//! new one, never a mix; `promote` is durable when it returns. Not for deciding which release is
-//! live.
+//! new one, never a mix; `promote` is durable when it returns. [`Store::promote`] only moves the pointer:
+//! trust, the intent and the record are in `stage::deploy::promote`, and which release is to be live
+//! is decided in the stages.
 
 mod claims;
 mod json;

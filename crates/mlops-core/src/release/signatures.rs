@@ -1,8 +1,7 @@
-//! Signatures of releases: a file beside the folder, since a sealed release never changes.
+//! Signatures of releases, in a file beside the folder, since a sealed release never changes.
 //!
-//! What is signed is `manifest.json`, which has the digests of all other files. A line is
-//! `ed25519 KEY SIGNATURE`, both in base 64, and there is one for each key. Not for whose keys count:
-//! see `run::trust`.
+//! The signed file is `manifest.json`, which has the digests of all others. There is one line for each
+//! key: `ed25519 KEY SIGNATURE`, both in base 64. Which keys are trusted is in `run::trust`.
 
 use std::io;
 use std::path::PathBuf;
@@ -59,7 +58,9 @@ impl Store<'_> {
             return Ok(line.key);
         }
         let id = &release.id;
-        let then = format!("if you know it to be good, run `deployment sign {id} --key FILE`");
+        let then = format!(
+            "if you know it to be good, sign it with a trusted key (`deployment sign {id} --key FILE`)"
+        );
         let keys = |keys: &mut dyn Iterator<Item = PublicKey>| {
             text::names(keys.map(|key| key.to_string()).collect::<Vec<_>>())
         };
@@ -72,8 +73,8 @@ impl Store<'_> {
             )
         } else {
             format!(
-                "it is signed by {}, which is not trusted (trusted: {}): {then} of a trusted key, or \
-                 name the public key of its signer in \"signing.trusted\"",
+                "it is signed by {}, which is not trusted (trusted: {}): {then}, or add the public \
+                 key of its signer to \"signing.trusted\"",
                 keys(&mut lines.iter().map(|line| line.key)),
                 keys(&mut trusted.iter().copied()),
             )

@@ -1,4 +1,4 @@
-//! What was asked of a release, window by window, and what a challenger would have answered: the records.
+//! Records of the requests to a release, window by window, and of what a challenger would have answered.
 //!
 //! Not for making them: see `stage::asked` and `stage::replay`.
 

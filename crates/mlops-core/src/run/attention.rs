@@ -1,7 +1,7 @@
 //! The essence of a report for people who do not read it: its urgency, findings, and facts for a
 //! log.
 //!
-//! Not for exit codes or output: see the runtime crate; not for the history of findings: see the ledger.
+//! Exit codes and output are in the runtime crate, the history of findings is in the ledger.
 
 use std::borrow::Borrow;
 use std::fmt;

@@ -48,7 +48,7 @@ pub struct Context {
     pub progress: Arc<dyn Fn(u64, u64, u64) + Send + Sync>,
     /// Called with the name of each step as it begins, for a watchdog.
     pub step_begins: Arc<dyn Fn(Step) + Send + Sync>,
-    /// The events of this run for whoever follows the lineage of data.
+    /// The OpenLineage events of this run.
     pub events: Events,
     /// Digests of files computed in this run.
     pub digests: Arc<Digests>,
@@ -354,7 +354,7 @@ impl Context {
 }
 
 impl Context {
-    /// Tells whoever follows the lineage of data how a step stands.
+    /// Emits an OpenLineage event with the state of a step.
     fn tell(&self, step: Step, stage: Stage) {
         if self.config.lineage.is_wanted() {
             let (run, version, host) = (self.run.as_str(), &self.tool_version, &self.host);

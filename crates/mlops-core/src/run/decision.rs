@@ -149,7 +149,7 @@ pub enum Concern {
         /// The folder in which they are expected.
         folder: String,
     },
-    /// Data of a source are overdue; told once.
+    /// Data of a source are overdue; reported once.
     Overdue {
         /// The name of the source; `input` for the input folder.
         source: String,
@@ -163,7 +163,7 @@ pub enum Concern {
         /// Why the new one was refused.
         why: String,
     },
-    /// A challenger waits for approval; told once.
+    /// A challenger waits for approval; reported once.
     WaitsForApproval {
         /// Its release.
         release: ReleaseId,

@@ -1,8 +1,8 @@
-//! Takes what files of ours have of an erased person out of them: bytes are cut out, or a file is removed.
+//! Removes an erased person from our files: bytes are cut out, or a whole file is removed.
 //!
-//! Which ones, the commit of the erasure intended, with the digests before and after, so that it can be
-//! repeated however often it is cut off. A file with neither digest was changed by somebody else and is left
-//! alone. Not for finding what to cut: see `stage::forget`.
+//! The intent in the erasure's commit says which, with the digests before and after, so that this can be
+//! repeated however often it is interrupted. A file with neither digest was changed by somebody else and is
+//! left alone. What to cut is determined in `stage::forget`.
 
 use std::collections::BTreeSet;
 use std::io::Read;

@@ -133,7 +133,7 @@ impl TestFiles {
     }
 
     /// Names and paths of the files, by tier, the newest hold-out first, the user's own last. Their
-    /// digests are not computed; whoever reads the files does that.
+    /// digests are not computed; that is done when the files are read.
     pub fn list(config: &Config, holdouts: &[HoldoutRecord]) -> Result<Vec<Vec<SourceFile>>> {
         Ok(tiers(listed(config)?.0, |f| TestFileKind::of_name(&f.name, holdouts)))
     }

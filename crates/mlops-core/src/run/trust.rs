@@ -1,7 +1,7 @@
-//! Whose releases are trusted, and signing those that are made here: the section `signing`.
+//! Which signers are trusted, and signing new releases: the section `signing`.
 //!
-//! Keys are read whenever they are needed, so that exchanging a file is enough. Not for the form of a
-//! signature: see `release::signatures`.
+//! Keys are read whenever they are needed, so replacing the file is enough to change one. The format of
+//! signatures is in `release::signatures`.
 
 use std::path::PathBuf;
 

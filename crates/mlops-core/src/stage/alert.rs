@@ -1,8 +1,8 @@
-//! Alerts: which findings are told to whom, and sending what waits in the outbox.
+//! Alerts: which findings are sent to whom, and sending the messages in the outbox.
 //!
-//! What is told follows from the history of findings and from what was told before, so that a run that was killed
-//! before it told anything is made up for by the next one. Not for reaching sinks: the caller does; not for
-//! making findings.
+//! What is sent follows from the history of findings and from what was sent before, so that the next run makes
+//! up for one that was killed before it sent anything. The caller delivers messages to sinks; findings are made
+//! elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -129,7 +129,7 @@ pub fn queue(context: &Context, ledger: &mut Ledger) -> Result<usize> {
     let open = FindingFilter { open: Some(true), ..FindingFilter::default() };
     let mut findings = ledger.findings(&open, MOST_FINDINGS)?;
     let newest = ledger.findings(&FindingFilter::default(), 1)?.first().map_or(0, |f| f.id);
-    // What came and went unseen is told too, but not what was over before there were rules.
+    // Findings that began and ended unseen are sent too, but not those that ended before there were rules.
     if let Some(looked) = looked {
         let over = FindingFilter { open: Some(false), ..FindingFilter::default() };
         let over = ledger.findings(&over, MOST_FINDINGS)?;
@@ -173,7 +173,7 @@ pub fn queue(context: &Context, ledger: &mut Ledger) -> Result<usize> {
     Ok(queueing.messages.len())
 }
 
-/// The message of `rule` to `sink`, where `after` is told when all messages have arrived.
+/// The message of `rule` to `sink`, where `after` is the state once all messages have arrived.
 fn message(
     context: &Context,
     ledger: &Ledger,
@@ -227,9 +227,9 @@ fn key(state: &AlertState) -> Key {
 /// A look at the findings.
 struct Look {
     now: DateTime<Utc>,
-    /// What was told, with what is told now.
+    /// What was sent before, together with what is sent now.
     known: BTreeMap<Key, AlertState>,
-    /// What is told now.
+    /// What is sent now.
     told: BTreeMap<Key, Vec<(AlertState, FindingRecord, Said)>>,
 }
 

@@ -1,10 +1,10 @@
-//! The newest data set is brought into the table of a database that `output.table` names.
+//! Writes the newest data set to the database table that `output.table` names.
 //!
-//! What is there is recorded in that database, by the transaction that brings the rows; what should be
-//! there follows from the ledger. A run that is killed in between therefore repeats or finishes it, and
-//! a database that cannot be reached delays its table and nothing else: the next run brings what is
-//! missing. The ledger also remembers what was delivered last, so that a run without news does not ask.
-//! Not for the databases: see [`crate::destination`].
+//! The database records which versions it has, in the transaction that writes the rows; which versions it
+//! should have follows from the ledger. After a kill in between, the next run therefore repeats or finishes
+//! the delivery, and a database that cannot be reached delays only its table: the next run delivers what is
+//! missing. The ledger also remembers the last delivery, so that a run without news need not ask the database.
+//! The contract for databases is [`crate::destination`].
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! `deployment`: makes a release of the latest model with its score, and makes it live.
 //!
-//! Order of writes: sealed release, verification from disk, intent, pointer swap, commit. Not for
-//! deciding whether a model deserves it.
+//! Order of writes: sealed release, verification from disk, intent, pointer swap, commit. `promote` here
+//! does the last three; `release::Store::promote` is the pointer swap alone. Whether a model may go live
+//! is decided in `stage::decide`.
 
 use std::fmt;
 use std::fs;
@@ -317,8 +318,7 @@ fn score_of(path: &Path, artifact: Digest) -> Result<Score> {
     Err(Error::artifact(place.to_string(), message))
 }
 
-/// Moves the pointer to a verified release, unless it is not trusted, and records it: intent, swap,
-/// commit.
+/// Makes a verified release live if it is trusted, and records that: intent, pointer swap, commit.
 pub(super) fn promote(
     context: &Context,
     workspace: &mut Workspace,

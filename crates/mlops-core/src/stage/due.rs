@@ -1,7 +1,7 @@
-//! When the data of a source are due, since when they are overdue, and how that was computed: for people
-//! who ask. Changes nothing and tells nobody.
+//! When the data of a source are due, since when they are overdue, and how that was computed, for display.
+//! Changes nothing and notifies nobody.
 //!
-//! Not for the computation: see [`crate::expect`]; not for what unattended runs tell: see [`super::overdue`].
+//! The computation is in [`crate::expect`], the notifications of unattended runs are in [`super::overdue`].
 
 use std::fmt;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct DueState {
     pub judged: Option<DateTime<Utc>>,
     /// From when on an arrival counts for it.
     pub counts_from: Option<DateTime<Utc>>,
-    /// The ages in seconds at which somebody is told, and at which a person is needed.
+    /// The ages in seconds from which there is a warning, and from which a person is needed.
     pub limits: [Option<u64>; 2],
     /// When data arrived last.
     pub arrived: Option<DateTime<Utc>>,

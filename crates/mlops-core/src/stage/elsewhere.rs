@@ -1,7 +1,7 @@
-//! The tasks of a distributed engine: one door through which whoever runs them carries them out.
+//! The tasks of a distributed engine: the single entry point through which executors run them.
 //!
-//! Not for what they do: see [`crate::dataset::elsewhere`], [`super::training_tasks`] and [`super::scoring_there`]; not
-//! for scheduling: see [`crate::platform::engine`].
+//! What tasks do is in [`crate::dataset::elsewhere`], [`super::training_tasks`] and [`super::scoring_there`];
+//! scheduling is behind [`crate::platform::engine`].
 
 use crate::config::Engine;
 use crate::dataset::elsewhere as rows;

@@ -204,7 +204,7 @@ pub fn find(context: &Context, prefix: &ReleasePrefix) -> Result<ReleaseId> {
         ids.extend(ledger.deployments()?.iter().map(|d| d.release.clone()));
     }
     let found: Vec<&ReleaseId> = ids.iter().filter(|id| prefix.is_of(id)).collect();
-    // A complete id is accepted as it is; its problems are reported by whoever needs it.
+    // A complete id is accepted as it is; its problems are reported where it is used.
     match (found.as_slice(), prefix.to_string().parse()) {
         (_, Ok(id)) => Ok(id),
         ([one], _) => Ok((*one).clone()),

@@ -28,7 +28,7 @@ use crate::{Error, Result, text};
 const TOGETHER: usize = 512;
 /// Objects fetched at the same time.
 const AT_ONCE: usize = 8;
-/// After so many failures in a row the rest of a source is left to the next run: it is the place that
+/// After this many failures in a row the rest of a source is left to the next run: it is the place that
 /// fails, and each object costs the time of all its attempts.
 const IN_A_ROW: usize = 8;
 

@@ -1,9 +1,9 @@
-//! Rows of a test file among the training rows, where nothing tells one row from another: are they the
-//! same rows, or others that look alike?
+//! Decides whether a test file was cut from the training data, if rows have no ids: rows of the file that
+//! equal training rows may be the same rows, or different ones with equal values.
 //!
-//! One such row proves nothing, but their number does. A row from elsewhere equals a training row as
-//! often as one training row equals another; where so many of a file do that chance does not explain
-//! it, the file was cut from the training data. Not for leaving rows out: see [`super::excluded_rows`].
+//! One equal row proves nothing, but their number does. A row from elsewhere equals a training row as
+//! often as one training row equals another; if more rows of a file do than chance explains, the file was
+//! cut from the training data. Rows are left out in [`super::excluded_rows`].
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;

@@ -1,10 +1,9 @@
-//! Joins labels that came later to logged predictions, and scores what was predicted.
+//! Joins labels that arrived later to logged predictions, and scores the predictions.
 //!
 //! Each run reads the new lines of the log and the new rows of the files of labels. Order of writes:
-//! pieces of both into the store, each with the place up to which it was read; the scores of windows
-//! that changed; the view of all of it in the ledger, from where everybody else takes it. A kill
-//! between two of them leaves what the next run goes on with. Not for the rule of the join and the
-//! scores: see [`crate::outcomes`].
+//! pieces of both into the store, each with the position up to which it was read; the scores of windows
+//! that changed; a summary in the ledger, from which everything else reads them. After a kill between two
+//! of these, the next run continues. The rule of the join and the scores are in [`crate::outcomes`].
 
 use std::fmt;
 use std::fs;

@@ -1,8 +1,8 @@
-//! How the sources stand of which something is expected, and what somebody is to be told of it.
+//! The state of the sources that are expected to deliver, and the notifications about it.
 //!
-//! A breach is told once, again if it becomes more urgent, and once more when it is over. If the run that was to
-//! tell it did not finish, the next one does. Not for when data are due: see [`crate::expect`]; not for
-//! whether a decision waits: see `decide`.
+//! A breach is reported once, again if it becomes more urgent, and once more when it is over. If the run that
+//! should have reported it did not finish, the next one does. When data are due is computed in
+//! [`crate::expect`]; whether a decision waits is decided in `decide`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -137,7 +137,7 @@ impl Told {
             clocks: *clocks,
             next_due: standing.due.next,
             level,
-            // The end of a breach is told again if nobody saw it.
+            // The end of a breach is reported again if nobody saw it.
             since: if level.is_some() || over { since.or(Some(now)) } else { None },
             told_by,
         }

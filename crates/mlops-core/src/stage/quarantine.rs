@@ -1,7 +1,7 @@
-//! The rows that wait in the quarantine: which they are and why, and giving some of them up.
+//! The rows in the quarantine: listing them with their reasons, and discarding some of them.
 //!
-//! A row is quarantined as long as its content is in the data set and nobody gave it up. Not for taking rows
-//! after a correction: see `ingest::replay`.
+//! A row is quarantined as long as its content is in the data set and nobody discarded it. Rows are taken
+//! after a correction in `ingest::replay`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;

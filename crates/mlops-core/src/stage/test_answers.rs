@@ -1,7 +1,7 @@
-//! What models answer for batches of test rows, and what else is noted of these: entities, and the values
-//! by which scores are given too.
+//! The answers of models for batches of test rows, together with the entities of these rows and the values
+//! of the columns by which scores are broken down.
 //!
-//! Not for which rows are tested: see [`super::tested`].
+//! Which rows are tested is decided in [`super::tested`].
 
 use std::path::Path;
 

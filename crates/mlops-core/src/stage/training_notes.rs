@@ -1,7 +1,7 @@
-//! What a training tells of the model that it made: constant columns, large coefficients, splines and bins
-//! that are not what was asked for.
+//! Remarks of a training about its model: constant columns, large coefficients, splines and bins that
+//! differ from what was configured.
 //!
-//! Not for the notes on rows that are left out: see [`super::excluded_rows`].
+//! Remarks about rows that are left out are in [`super::excluded_rows`].
 
 use crate::config::Shapes;
 use crate::evaluation::leak::Leak;

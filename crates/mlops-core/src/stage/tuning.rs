@@ -20,7 +20,7 @@ pub(super) struct Tuning<'a> {
     pub(super) blocks: &'a dyn Blocks,
     /// For each feature, whether it is scaled.
     pub(super) numeric: &'a [bool],
-    /// The threshold is chosen on so many of the newest rows.
+    /// The threshold is chosen on this many of the newest rows.
     pub(super) newest: u64,
     /// The memory of the whole training, in bytes.
     pub(super) memory: usize,

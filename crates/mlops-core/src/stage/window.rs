@@ -1,9 +1,9 @@
 //! Which of the training rows a model is fitted on: what the configuration asks for, what the records say
 //! about the last drift, and the comparison of windows.
 //!
-//! `auto` compares all rows with those since the last drift and with older rows weighing less; the drift is
-//! the reason to look, so that a training without one takes all rows. Not for the fit: see [`super::train`];
-//! not for the rule of the choice: see `evaluation::window`.
+//! `auto` compares all rows with those since the last drift and with all rows at a lower weight for older
+//! ones. Only a drift is a reason to compare, so a training without one uses all rows. The fit is in
+//! [`super::train`], the rule of the choice in `evaluation::window`.
 
 use crate::config::{Config, Since, Window};
 use crate::evaluation::folds::{FoldRows, Folds, NOT_NEWEST};

@@ -1,7 +1,7 @@
 //! Dates and times as numbers: days since 1970, and their canonical spelling.
 //!
-//! A date is `2024-03-31`; a time, to the second and in UTC, `2024-03-31T14:05:00`. What is read
-//! besides: ISO 8601 with a blank for the T, without seconds, with fractions of them (which are cut
+//! A date is `2024-03-31`; a time, to the second and in UTC, `2024-03-31T14:05:00`. Also read
+//! are ISO 8601 with a blank for the T, without seconds, with fractions of them (which are cut
 //! off) or with a zone, and one pattern of the configuration. Not for which column is a date: see
 //! [`super::schema`].
 
@@ -72,7 +72,7 @@ fn of(time: NaiveDateTime) -> f64 {
     time.and_utc().timestamp() as f64 / DAY
 }
 
-/// The time of so many days since 1970; `None` beyond the years 0 to 9999.
+/// The time that is this many days after 1970-01-01; `None` beyond the years 0 to 9999.
 fn time(days: f64) -> Option<NaiveDateTime> {
     let seconds = Some((days * DAY).round()).filter(|_| (FIRST..LAST).contains(&days))?;
     #[expect(clippy::cast_possible_truncation, reason = "within four digits of years")]

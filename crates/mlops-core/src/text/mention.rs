@@ -1,7 +1,7 @@
-//! Texts that mention a person who is erased, by the values that name the person.
+//! Finds texts that mention an erased person, by the values that identify the person.
 //!
-//! A value is mentioned if it stands between characters that are no letters or digits. One without a letter
-//! could be any number, and is mentioned only as a whole text or behind "= ", by which our messages give ids.
+//! A value is mentioned if it stands between characters that are neither letters nor digits. A value without a
+//! letter could be any number, and counts only as a whole text or after "= ", which precedes ids in our messages.
 //! Not for rows and records: see `csv::forgotten`.
 
 use super::name;

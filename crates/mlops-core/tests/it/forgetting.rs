@@ -150,7 +150,9 @@ fn without_everywhere_earlier_versions_are_named_and_stay() {
     scene.ingest().unwrap();
     let erased = forget(&scene, PERSON);
     assert_eq!(names(&erased, What::OldVersion), ["finaldata3.csv"]);
-    assert!(erased.to_string().contains("`--everywhere` removes what is ours of it"));
+    assert!(
+        erased.to_string().contains("`--everywhere` removes those that belong to this program")
+    );
     assert_eq!(mentions(&scene, PERSON), ["out/finaldata3.csv"]);
 }
 
@@ -211,7 +213,7 @@ fn who_occurs_nowhere_is_remembered_all_the_same() {
     scene.ingest().unwrap();
     let erased = forget(&scene, PERSON);
     assert!(erased.version.is_none() && erased.left.is_empty(), "{erased:?}");
-    assert!(erased.to_string().contains("No row, record or file was found"), "{erased}");
+    assert!(erased.to_string().contains("Nothing about them was found"), "{erased}");
     scene.rows("in/b.csv", &format!("{PERSON},1,2,3,1\nother,1,2,3,1\n"));
     scene.ingest().unwrap();
     assert_eq!(record(&scene, "b.csv").counts.forgotten, 1);

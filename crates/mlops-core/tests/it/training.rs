@@ -158,7 +158,7 @@ fn without_a_penalty_separable_data_are_an_error_with_names() {
     let row = |i: u32, yes: bool| format!("a{i},{i},red,{}\n", if yes { "yes" } else { "no" });
     let apart: String = (0..200).map(|i| row(i, i >= 100)).collect();
     let message = small(&json!({"C": null}), &apart).train().unwrap_err().to_string();
-    assert!(message.contains("told apart without error by \"x\""), "{message}");
+    assert!(message.contains("separated perfectly by \"x\""), "{message}");
     let overlapping: String = (0..200).map(|i| row(i, i % 7 == 0 || i >= 100)).collect();
     let scene = small(&json!({"C": null}), &overlapping);
     let trained = scene.train().unwrap();

@@ -1,7 +1,6 @@
 //! The columns of an Arrow table: what their values are, and in which order a batch has their buffers.
 //!
-//! Nothing of a schema is believed: a hostile one that refers to its fields again and again ends in an
-//! error. Not for the values: see [`super::column`].
+//! A schema is not trusted: a hostile one that refers to its own fields endlessly ends in an error. Not for the values: see [`super::column`].
 
 use std::collections::HashMap;
 use std::io;

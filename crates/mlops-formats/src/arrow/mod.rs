@@ -1,8 +1,8 @@
-//! Tables of Arrow (`.arrow`, Feather version 2): files and streams, batch by batch, the wanted columns only.
+//! Tables of Arrow (`.arrow`, Feather version 2): files and streams, batch by batch, only the wanted columns.
 //!
-//! A column within a structure has a path as name, `address.city`; lists and the like have no cell to stand
-//! in. The descriptions of messages come from a library; buffers are read here, so that a batch of any size
-//! is passed through without being in memory. Not for writing.
+//! A column within a structure has a path as its name, `address.city`; lists and the like cannot become cells.
+//! Message descriptions are parsed by a library; buffers are read here, so that a batch of any size is
+//! streamed without being held in memory. Not for writing.
 
 mod batch;
 mod column;
@@ -58,7 +58,7 @@ impl Table {
         let (messages, layout) = Messages::of(window).map_err(|e| failed(wish, e))?;
         let find = |name: &String| layout.cells().find(|at| layout.fields[*at].name == *name);
         let found: Option<Vec<usize>> = wish.columns.iter().map(find).collect();
-        // Whoever misses a column is told of all.
+        // The error for a missing column lists all columns.
         let chosen = found.unwrap_or_else(|| layout.cells().collect());
         Ok(Self {
             place,

@@ -1,4 +1,4 @@
-//! Buffers of an Arrow batch as they lie in the file, packed or not: read from front to back through a small
+//! Buffers of an Arrow batch as they are in the file, compressed or not: read from front to back through a small
 //! window, or at any place where values refer to places.
 //!
 //! Not for what the bytes mean: see [`super::column`].

@@ -1,7 +1,7 @@
 //! A JSON array of objects, at the top or at a path in objects.
 //!
-//! An element that is no object is a row that cannot be read; where the text itself is no JSON, it
-//! cannot be told where the next row begins, and the whole file is refused. Not for lines: see
+//! An element that is not an object is a row that cannot be read; if the text itself is not JSON, it is
+//! unclear where the next row begins, and the whole file is refused. Not for lines: see
 //! [`super::lines`].
 
 use mlops_core::Result;

@@ -1,6 +1,6 @@
 //! A JSON object on each line.
 //!
-//! A line that is no object is a row that cannot be read, and nothing more. Not for arrays: see
+//! A line that is not an object costs only that row. Not for arrays: see
 //! [`super::array`].
 
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ pub(super) fn header(seen: &Columns, wanted: &[String]) -> Vec<String> {
     if seen.are_complete() {
         return wanted.to_vec();
     }
-    // Whoever misses a column is told of all.
+    // The error for a missing column lists all columns.
     seen.present().into_iter().chain(seen.extra()).collect()
 }
 

@@ -1,6 +1,6 @@
 //! JSON: an object on each line, or an array of objects.
 //!
-//! Names of columns are paths, `address.city`; what is absent is missing, as `null` is. Not for the
+//! Names of columns are paths, `address.city`; an absent member is a missing value, like `null`. Not for the
 //! grammar: see [`scan`].
 
 mod array;

@@ -1,7 +1,7 @@
 //! Parquet files: the wanted columns, row group by row group, several of these at a time.
 //!
-//! A nested column has a path as name, `address.city`; one that is repeated within a row has no cell to
-//! stand in. Not for writing.
+//! A nested column has a path as its name, `address.city`; one that is repeated within a row cannot become
+//! cells. Not for writing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -286,7 +286,7 @@ impl Table {
             [] => None,
             columns => columns.iter().map(find).collect(),
         };
-        // Whoever misses a column is told of all, as is who wants all.
+        // The error for a missing column lists all columns, as does a request for all.
         let chosen = found.unwrap_or_else(|| leaves.iter().filter(|l| single(l.1)).collect());
         for (leaf, column) in chosen {
             names.push(name(column));
@@ -485,7 +485,7 @@ pub(crate) fn groups(reader: &SerializedFileReader<Window>) -> ParquetResult<Vec
 /// About how many bytes of the file in `window` a row takes.
 pub(crate) fn row_bytes(window: Window) -> Option<u64> {
     let size = window.len();
-    // Of hostile metadata nothing is believed here; reading tells what is wrong with them.
+    // Metadata may be hostile, so errors are ignored here; reading the file reports them.
     let reader = std::thread::spawn(|| SerializedFileReader::new(window)).join().ok()?.ok()?;
     let rows = u64::try_from(reader.metadata().file_metadata().num_rows()).ok()?;
     size.checked_div(rows)
@@ -494,7 +494,7 @@ pub(crate) fn row_bytes(window: Window) -> Option<u64> {
 pub(crate) fn damaged(place: &str, error: &ParquetError) -> Error {
     let message = match error {
         ParquetError::NYI(message) => {
-            format!("this Parquet file needs what is not there: {message}")
+            format!("this Parquet file uses an unsupported feature: {message}")
         }
         error if is_our_own(Path::new(place)) => format!(
             "it is not what was recorded: it was changed or damaged ({error}). Restore it, or run \

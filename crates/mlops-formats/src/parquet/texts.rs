@@ -1,8 +1,9 @@
 //! The cells of a text column of a row group, as ranges of its pages.
 //!
-//! The reader of the crate makes an object with a count of its users of each cell, which takes longer than all
-//! the rest. Pages, packing and descriptions are the crate's; only what is in a page of texts is read here, in
-//! the encodings that practically all writers use. Not for columns in others: these go to the crate's reader.
+//! The parquet crate's reader makes a reference-counted object of each cell, which takes longer than everything
+//! else. Page headers, compression and metadata are left to the crate; only the content of a page of texts is
+//! read here, in the encodings that practically all writers use. Columns in other encodings go to the crate's
+//! reader.
 
 use bytes::Bytes;
 use parquet::basic::Encoding;

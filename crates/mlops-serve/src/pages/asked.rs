@@ -1,4 +1,4 @@
-//! The part of `/drift` about what was asked of releases: the windows, and the verdict on one of them.
+//! The part of `/drift` about requests to releases: the windows, and the verdict on one of them.
 //!
 //! Not for the columns: see `drift`; not for what is read: see `mlops_core::stage::views::asked`.
 

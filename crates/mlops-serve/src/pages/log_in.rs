@@ -1,7 +1,7 @@
 //! The form for a token, and the cookie that keeps it in a browser.
 //!
-//! The cookie has the tokens themselves: nothing is kept here, so that a restart logs nobody out, and a token that is
-//! taken back ends the log-in. Scripts cannot read it, and no other site can make a browser send it. Not for which
+//! The cookie has the tokens themselves: nothing is kept here, so that a restart logs nobody out, and revoking a token
+//! ends the log-in. Scripts cannot read it, and no other site can make a browser send it. Not for which
 //! token allows what: see `access`.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

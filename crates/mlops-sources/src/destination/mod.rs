@@ -1,7 +1,8 @@
-//! Tables of a database into which data sets are delivered: their columns, and the record of what is
-//! there, a small table beside them.
+//! Database tables that receive data sets: their columns, and the record of the versions in them, which is a
+//! small table beside them.
 //!
-//! Not for when: see `mlops_core::stage`; not for a database's own ways: see [`postgres`] and [`sqlite`].
+//! When a data set is delivered is decided in `mlops_core::stage`; what differs between databases is in
+//! [`postgres`] and [`sqlite`].
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;

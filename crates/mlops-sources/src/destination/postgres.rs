@@ -1,4 +1,4 @@
-//! A table of a PostgreSQL server into which data sets are delivered, by COPY. Not for connecting: see
+//! A table of a PostgreSQL server that receives data sets, by COPY. Not for connecting: see
 //! `server`; not for reading: see the source of the same name.
 
 use std::borrow::Cow;

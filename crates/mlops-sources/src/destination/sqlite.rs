@@ -1,4 +1,4 @@
-//! A table of a SQLite file into which data sets are delivered. Not for reading: see the source of the
+//! A table of a SQLite file that receives data sets. Not for reading: see the source of the
 //! same name; never for our own ledger.
 
 use std::borrow::Cow;

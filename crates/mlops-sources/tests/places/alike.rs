@@ -1,5 +1,5 @@
 //! The same table in every place: one data set, and the same rows in the quarantine for the same reasons.
-//! Not for formats, of which mlops-formats checks the same.
+//! mlops-formats has the same test for file formats.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

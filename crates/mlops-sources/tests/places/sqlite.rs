@@ -145,8 +145,8 @@ fn errors_say_what_to_do() {
         (json!({"uri": "sqlite:no.db"}), "there is no file"),
         (json!({"table": "u"}), "no such table"),
         (json!({"query": "SELECT * FROM t"}), "name the columns that identify a row in \"key\""),
-        (json!({"query": "SELECT * FROM t", "key": "k"}), "rows that equal each other in k"),
-        (json!({"key": "at"}), "rows without a value in one of at"),
+        (json!({"query": "SELECT * FROM t", "key": "k"}), "several rows with the same k"),
+        (json!({"key": "at"}), "rows with no value in one of at"),
         (json!({"key": "nokey"}), "the table t has no column nokey: it has id, at, k"),
         (json!({"mode": "cursor", "cursor": {"column": "at"}}), "rows without a value"),
         (

@@ -1,4 +1,4 @@
-//! What every program promises at its command line, checked on the built program.
+//! Checks of a built program for what all programs guarantee at the command line.
 //!
 //! Each `bins/*/tests/smoke.rs` starts with it. Not for what a step computes: core's own
 //! tests check that.

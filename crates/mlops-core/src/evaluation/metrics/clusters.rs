@@ -1,5 +1,5 @@
-//! Rows of one entity resemble each other: how much less they tell than as many rows of different
-//! entities.
+//! How much less information rows of one entity give than the same number of rows of different entities,
+//! because they resemble each other.
 //!
 //! The design effect of a figure is its variance with the rows of an entity taken together, divided
 //! by the variance that independent rows would have. Intervals then count rows / design effect, and

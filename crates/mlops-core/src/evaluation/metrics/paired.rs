@@ -32,9 +32,9 @@ pub struct Answers<'a> {
 /// How many rows are drawn in all resamples together; fewer resamples are made of many rows, but
 /// never fewer than [`FEWEST`].
 const WORK: usize = 50_000_000;
-/// With so many, the ends of an interval vary by about 7 % of its width between seeds.
+/// With this many, the ends of an interval vary by about 7 % of its width between seeds.
 const FEWEST: usize = 200;
-/// The resamples are made in so many independent parts, whatever the number of threads.
+/// The resamples are made in this many independent parts, whatever the number of threads.
 const PARTS: usize = 8;
 
 /// Interval of the `metric` of the second model minus that of the first, on the same n `labels`, of

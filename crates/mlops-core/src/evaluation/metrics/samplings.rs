@@ -1,4 +1,4 @@
-//! How much the test rows tell about each figure, where several of them belong to one entity.
+//! How much information the test rows give about each figure if several of them belong to one entity.
 //!
 //! Each figure has the influence of a row on it: how far the row moves the figure, up to a factor.
 //! Not for the design effect itself: see [`super::clusters`]; not for calibration, which knows its own.

@@ -13,7 +13,7 @@ use super::{Fitted, LogisticRegression, lbfgs};
 use crate::config::choices::ClassWeight;
 use crate::error::{Error, Result};
 
-/// Fits of up to so many cells (rows times features) are checked.
+/// Fits of up to this many cells (rows times features) are checked.
 pub const CHECK_CELLS: u64 = 20_000;
 /// Outside this range of penalties smartcore's line search gives up.
 const PENALTIES: std::ops::RangeInclusive<f64> = 1e-3..=1e3;

@@ -225,10 +225,10 @@ impl LogisticRegression {
     }
 }
 
-/// Up to so many features a fit uses the Hessian; beyond, passes without it are faster.
+/// Up to this many features a fit uses the Hessian; beyond, passes without it are faster.
 const MOST_WITH_MATRIX: usize = 1_000;
 
-/// Whether a Hessian of so many features is worth its time and memory: sums, their total, the
+/// Whether a Hessian for this many features is worth its time and memory: sums, their total, the
 /// current one, its factor and a copy.
 fn with_matrix(features: usize, memory: usize) -> bool {
     features <= MOST_WITH_MATRIX && 6 * 8 * (features + 1).pow(2) <= memory

@@ -17,7 +17,7 @@ use super::repeats::Repeats;
 use super::scaler::{Scaler, check_finite};
 use crate::error::{Error, Result};
 
-/// The early steps read at least every so many-th block.
+/// The early steps read at least one in this many blocks.
 const LARGEST_STRIDE: usize = 32;
 /// The minimum number of rows in the sample of the early steps.
 const SAMPLE_ROWS: u64 = 16_384;
@@ -155,6 +155,7 @@ impl Newton<'_> {
                 continue;
             };
             iterations += 1;
+            iterated(iterations, &there);
             let gain = there.norm / here.norm;
             // At a point that passes the test, more steps without progress only change the last
             // bits.
@@ -198,6 +199,7 @@ impl Newton<'_> {
                 }
                 return Err(self.not_converged(&here, iterations));
             };
+            iterated(iterations + 1, &there);
             if there.norm > 0.5 * here.norm && decrement <= 64.0 * f64::EPSILON * here.loss.abs() {
                 let best = if there.norm < here.norm { there } else { here };
                 return Ok(best.optimum(iterations + 1));
@@ -354,9 +356,9 @@ impl Newton<'_> {
         order.retain(|j| direction[*j].abs() > 0.01 * largest);
         let names: Vec<String> = order.iter().map(|j| self.blocks.name(*j)).collect();
         Err(Error::data(format!(
-            "there is no logistic regression without a penalty (\"training.C\" is null): {} told \
-             apart without error by {}, and its coefficients would grow without bound. Set \
-             \"training.C\", to 1.0 for instance, or leave out what gives the label away",
+            "cannot fit without a penalty (\"training.C\" is null): {} separated perfectly by {}, so \
+             the coefficients would grow without bound. Set \"training.C\", for instance to 1.0, \
+             or remove the column that gives the label away",
             if all_right { "all rows are" } else { "some rows are" },
             crate::text::names(names.iter().map(String::as_str))
         )))
@@ -398,6 +400,11 @@ impl Point {
 
 fn moved(beta: &[f64], step: &[f64], length: f64) -> Vec<f64> {
     beta.iter().zip(step).map(|(value, step)| value - length * step).collect()
+}
+
+/// Reports an iteration to people who wait: the largest component of the gradient has to fall to `tol`.
+fn iterated(iteration: usize, there: &Point) {
+    tracing::debug!(iteration = iteration as u64, gradient = there.norm, loss = there.loss, "fits");
 }
 
 fn max_norm(values: &[f64]) -> f64 {

@@ -121,8 +121,8 @@ impl Scaler {
         match (0..self.mean.len()).find(|j| !usable(j)) {
             None => Ok(()),
             Some(j) => Err(Error::data(format!(
-                "{} spreads over numbers too extreme to standardise (mean {:e}, standard deviation \
-                 {:e}); give it in another unit",
+                "the values of {} are too extreme to standardise (mean {:e}, standard deviation {:e}); \
+                 use another unit",
                 blocks.name(j),
                 self.mean[j],
                 self.scale[j]
@@ -502,7 +502,7 @@ impl Pass for WeightedSpread {
 }
 
 fn weights(block: &Block) -> Result<&[f64]> {
-    block.weights().ok_or_else(|| Error::data("the training rows lost their weights: train again"))
+    block.weights().ok_or_else(|| Error::data("the training rows have no weights: train again"))
 }
 
 /// Folds in eight lanes: with one, every step would wait for the last. `start` must be neutral or

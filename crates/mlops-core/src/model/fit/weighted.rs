@@ -1,4 +1,4 @@
-//! Rows of which older ones count less, and sums of their weights.
+//! Weights that decrease with the age of a row, and their sums.
 //!
 //! Not for what a fit does with weights: see `kernel` and `scaler`; not for the choice of a half-life.
 
@@ -9,7 +9,7 @@ use super::reduce::{Pass, reduce};
 use crate::error::Result;
 use crate::platform::math::exp_of_negative;
 
-/// How fast rows lose their weight: a row that came so many rows before the newest one weighs half as
+/// How fast rows lose their weight: a row that came this many rows before the newest one weighs half as
 /// much as that, which has weight 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HalfLife(pub u64);

@@ -49,7 +49,7 @@ impl DecisionRun<'_> {
         release
     }
 
-    /// Notes what the live release was asked for. A log that cannot be read is told, and stops nothing.
+    /// Notes the requests to the live release. A log that cannot be read causes a warning and stops nothing.
     pub(super) fn note_asked(&mut self, live: Option<&Release>) {
         let Some(live) = live else { return };
         match asked::run(self.context, self.workspace, live, self.decision.drift.as_ref()) {

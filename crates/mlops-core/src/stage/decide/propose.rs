@@ -1,7 +1,7 @@
-//! A challenger that passed the gate waits for a person: `gate.mode` is "manual".
+//! Lets a challenger that passed the gate wait for a person, if `gate.mode` is "manual".
 //!
-//! Order of writes: sealed release, then one commit that has the decision and that the challenger waits. Not for what
-//! the person does: see `stage::approve`.
+//! Order of writes: sealed release, then one commit with the decision and the waiting challenger. What the
+//! person does is in `stage::approve`.
 
 use chrono::Duration;
 

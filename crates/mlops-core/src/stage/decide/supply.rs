@@ -1,7 +1,6 @@
-//! The data that a decision is to be made on: what came, what should have come, and what somebody
-//! should know of it.
+//! The data for a decision: what arrived, what should have arrived, and what people should know about it.
 //!
-//! Not for taking files in: see [`crate::stage::ingest`].
+//! Files are ingested in [`crate::stage::ingest`].
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Whether a decision waits for sources that have not delivered yet: `decide.wait_for`.
 //!
-//! Not for what is told of sources that are late: see [`crate::stage::overdue`].
+//! Notifications about late sources are in [`crate::stage::overdue`].
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ fn behind(
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Option<String> {
-    // A decision waits from the due time on, before anybody is told.
+    // A decision waits from the due time on, before anybody is notified.
     let strict = Expectation {
         grace: Duration::ZERO,
         warn_after: None,

@@ -1,5 +1,5 @@
-//! What still has rows of the people once the data set is without them: earlier versions, releases, logs of
-//! predictions, tables. It is named, and removed by `--everywhere` where it is ours.
+//! What still has rows of the people once they are gone from the data set: earlier versions, releases, logs of
+//! predictions, tables. All of it is listed, and what is ours is removed by `--everywhere`.
 //!
 //! Not for files of sources: see [`super::sources`].
 

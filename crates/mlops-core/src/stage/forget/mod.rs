@@ -1,8 +1,8 @@
-//! `ingestion --forget`: a person is erased, and rows of the person never come back.
+//! `ingestion --forget`: erases a person, whose rows then never come back.
 //!
-//! Order of writes: the new version under a temporary name, intent, its name, one commit with the tombstones,
-//! the counts and what files are to lose, then those files, the store of outcomes and labels that were sent. Before
-//! the commit nothing has happened; after it, every later run completes what was cut off. Not for recognising rows: see [`crate::csv::forgotten`].
+//! Order of writes: the new version under a temporary name, intent, final name, one commit with the tombstones,
+//! the counts and the changes to other files, then those files and the two of outcomes. Before the commit nothing has been changed;
+//! after it, every later run completes what was interrupted. Rows are recognised in [`crate::csv::forgotten`].
 
 mod data;
 mod elsewhere;
@@ -59,7 +59,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, request: &Request) -> R
     {
         if text.trim().is_empty() {
             return Err(Error::data(format!(
-                "say {what}: the record of an erasure has it. Nothing was changed"
+                "say {what}: it is part of the record of the erasure. Nothing was changed"
             )));
         }
     }

@@ -1,7 +1,7 @@
 //! Files of ours with records of the people: quarantines, hold-outs, changed cells, and texts that mention them.
 //!
-//! Each loses these records, or is removed where it is made again or cannot do without them. Not for data sets:
-//! see [`super::data`]; not for what only `--everywhere` removes: see [`super::elsewhere`].
+//! The records are cut out, or the whole file is removed if it can be recreated or is useless without them.
+//! Data sets are in [`super::data`]; what only `--everywhere` removes is in [`super::elsewhere`].
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The people who are to be erased, as the user names them: one CSV record each, with the values of the id
+//! The people to be erased, as the user gives them: one CSV record for each, with the values of the id
 //! columns.
 //!
 //! Not for recognising their rows: see [`crate::csv::forgotten`].
@@ -45,8 +45,8 @@ impl People {
                 let record = record.map_err(|_| Error::data(format!("{of} is no CSV record")))?;
                 if record.len() != columns.len() {
                     return Err(Error::data(format!(
-                        "{of} has {}, but a person is named by {}: {}. A value with a comma stands in \
-                         quotes. Nothing was changed",
+                        "{of} has {}, but a person is identified by {}: {}. Quote a value that contains a \
+                         comma. Nothing was changed",
                         text::plural(record.len() as u64, "value"),
                         text::plural(columns.len() as u64, "column"),
                         text::names(&columns)

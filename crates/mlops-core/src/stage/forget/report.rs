@@ -1,4 +1,4 @@
-//! The report of an erasure: for programs, for the record, and for whoever must answer for it. It names nobody.
+//! The report of an erasure: for programs, for the record, and for those responsible for it. It names nobody.
 //!
 //! Not for the work itself: see [`super`].
 
@@ -16,7 +16,7 @@ use crate::text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
-    /// A file of the user's from which rows came.
+    /// One of the user's source files.
     SourceFile,
     /// A test file of the user's.
     TestFile,
@@ -50,14 +50,14 @@ impl What {
 
     fn in_words(self) -> &'static str {
         match self {
-            Self::SourceFile => "files of yours from which rows came; they are never changed here",
-            Self::TestFile => "test files of yours; they are never changed here",
+            Self::SourceFile => "your own source files, which this program never changes",
+            Self::TestFile => "your own test files, which this program never changes",
             Self::FetchedObject => "copies of fetched objects",
             Self::OldVersion => "earlier versions of the data set",
-            Self::Release => "releases with a golden row of theirs, or one that equals it",
+            Self::Release => "releases with a golden row that is one of their rows, or equals one",
             Self::LiveRelease => {
-                "the live release, which has a golden row of theirs, or one that equals it, and can only be \
-                 removed when another one is live"
+                "the live release, which has a golden row that is one of their rows, or equals one; it can \
+                 only be removed when another release is live"
             }
             Self::Candidate => "the candidate, which has such a golden row",
             Self::PredictionLog => "logs of predictions",
@@ -105,9 +105,9 @@ pub struct Erased {
     pub rewritten: Vec<String>,
     /// Files of ours, versions and releases that were removed.
     pub removed: Vec<String>,
-    /// Places that still hold rows of theirs.
+    /// Places that still hold their rows.
     pub left: Vec<Left>,
-    /// The live model was trained on rows of theirs, and the next `fullprocess` trains another one.
+    /// The live model was trained on their rows, and the next `fullprocess` trains another one.
     pub retrains: bool,
     /// Nothing was done.
     pub dry_run: bool,
@@ -165,8 +165,8 @@ impl fmt::Display for Erased {
         if self.is_nothing() {
             writeln!(
                 f,
-                "No row, record or file was found that has anything of them. {}, so that rows of theirs \
-                 that arrive later are left out.",
+                "Nothing about them was found in any row, record or file. {}, so that their rows are left \
+                 out if they arrive later.",
                 if self.dry_run { "They would be remembered" } else { "They are remembered" }
             )?;
         }
@@ -189,20 +189,17 @@ impl fmt::Display for Erased {
         if let Some(data) = &self.data {
             writeln!(f, "The data set {is} {data}.")?;
         }
-        let lists = [("rewritten", &self.rewritten), ("removed", &self.removed)];
-        for (what, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
-            writeln!(
-                f,
-                "{} {what}: {}",
-                if self.dry_run { "Would be" } else { "Were" },
-                text::names(names)
-            )?;
+        let lists = [
+            ("Rewritten", "Would be rewritten", &self.rewritten),
+            ("Removed", "Would be removed", &self.removed),
+        ];
+        for (done, would, names) in lists.into_iter().filter(|(.., names)| !names.is_empty()) {
+            writeln!(f, "{}: {}", if self.dry_run { would } else { done }, text::names(names))?;
         }
         if self.retrains {
             writeln!(
                 f,
-                "The live model may have been trained on rows of theirs: the next `fullprocess` trains a new \
-                 one."
+                "The live model may have been trained on their rows: the next `fullprocess` trains a new one."
             )?;
         }
         let mut kinds: Vec<What> = self.left.iter().map(|left| left.what).collect();
@@ -211,7 +208,7 @@ impl fmt::Display for Erased {
         if !kinds.is_empty() {
             writeln!(
                 f,
-                "Rows of theirs {} in:",
+                "Their rows {} in:",
                 if self.dry_run { "would stay" } else { "are still" }
             )?;
         }
@@ -224,7 +221,7 @@ impl fmt::Display for Erased {
             writeln!(f, "  {}: {}", kind.in_words(), text::names(names))?;
         }
         if kinds.iter().any(|kind| kind.is_ours()) && !everywhere {
-            writeln!(f, "`--everywhere` removes what is ours of it.")?;
+            writeln!(f, "`--everywhere` removes those that belong to this program.")?;
         }
         Ok(())
     }

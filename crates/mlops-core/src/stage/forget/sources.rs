@@ -1,8 +1,8 @@
 //! Files of sources, and the user's test files: which of them have rows of the people, and where.
 //!
-//! The user's own files are only named. Of objects that were fetched the copies are ours, and lose these rows:
-//! in plain text each of their lines is emptied, so that all others keep their numbers; a copy in another
-//! format is removed. Not for what ingestion made of them: see [`super::ours`].
+//! The user's own files are only listed. Copies of fetched objects are ours and lose these rows: in plain text
+//! their lines are emptied, so that all others keep their numbers; a copy in another format is removed. What
+//! ingestion made of them is in [`super::ours`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;

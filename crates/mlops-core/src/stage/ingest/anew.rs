@@ -1,8 +1,8 @@
-//! Rebuilds a data set after files of it changed: their new content takes the place of the old, so
+//! Rebuilds a data set after some of its files changed: their new content takes the place of the old, so
 //! that the result is the same as from clean data.
 //!
-//! Files that still exist are read again; the rows of the others come from the last data set. Not
-//! for appending new files: see [`super`].
+//! Files that still exist are read again; the rows of the others come from the last data set. New files
+//! are appended in [`super`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};

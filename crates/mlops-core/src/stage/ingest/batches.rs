@@ -1,8 +1,8 @@
-//! Holds batches against the contract of their source: all new files of a source in one run count together,
-//! and all of them are taken or none.
+//! Checks batches against the contract of their source: all new files of a source in one run count together,
+//! and either all of them are ingested or none.
 //!
-//! A batch that was refused is looked at again when one of its files changes or is gone, or another one comes.
-//! Not for single files: see `dataset::agreement`.
+//! A refused batch is examined again when one of its files changes or disappears, or another one arrives.
+//! Single files are checked in `dataset::agreement`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -59,7 +59,7 @@ pub(super) fn hold_back(config: &Config, waiting: &mut Vec<Waiting>, report: &mu
     });
 }
 
-/// Holds what was read against the contracts. Warnings are told and recorded; returns the batches that
+/// Checks what was read against the contracts. Warnings are reported and recorded; returns the batches that
 /// must not be taken.
 pub(super) fn judge(
     config: &Config,

@@ -1,8 +1,8 @@
-//! The changed cells of rows that come from the last data set, because their files are gone or are not to
-//! be read again: as its own files of changes have them.
+//! The changed cells of rows that are taken from the last data set, because their files are gone or are not
+//! read again. They come from the files of changes of that data set.
 //!
 //! A file of changes has the rows that its version added, in order; those of a version and of all
-//! versions that it is based on are read one after the other. Not for writing such a file: see
+//! versions that it is based on are read one after the other. Such files are written in
 //! [`super::record_changes`].
 
 use std::collections::VecDeque;

@@ -1,10 +1,10 @@
-//! `ingestion.on_change: latest`: of rows with the same key the newest stays in the data set.
+//! `ingestion.on_change: latest`: only the newest row of each key stays in the data set.
 //!
-//! All rows are first written to the new version, equal ones too; then those that are not the newest of their
-//! key leave it. If rows of the version before are among them, the new one is made anew; else it starts with
-//! that version. A row of a hold-out is no row of a version: the hold-out keeps it as it was drawn, and the newer
-//! row of the same entity belongs to the same side, since an entity never leaves it. Not for the rule itself:
-//! see [`crate::dataset::latest`].
+//! All rows are first written to the new version, including equal ones; then those that are not the newest of
+//! their key are removed. If rows of the previous version are among these, the new version is built from
+//! scratch; otherwise it starts with the previous one. Rows of hold-outs belong to no version: a hold-out keeps
+//! them as they were drawn, and newer rows of the same entity stay on the same side, since an entity never
+//! changes sides. The rule itself is in [`crate::dataset::latest`].
 
 use crate::config::Latest;
 use crate::csv::chunk::CHUNK_BYTES;

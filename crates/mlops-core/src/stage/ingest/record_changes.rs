@@ -1,8 +1,8 @@
-//! What `ingestion.record_changes` asks for: counts of the cells that cleaning changed, with the records of
-//! their files, and each of these cells in a Parquet file beside the data set.
+//! The records for `ingestion.record_changes`: counts of the cells that cleaning changed, kept with the
+//! records of their files, and each of these cells in a Parquet file beside the data set.
 //!
-//! Made of the finished data set, before it has its name, by reading its files again. Not for finding
-//! changes: see `csv::cell_changes`; not for names and order of writes: see [`super::publish`].
+//! They are made from the finished data set, before it gets its name, by rereading its files. Changes are
+//! found in `csv::cell_changes`; names and the order of writes are in [`super::publish`].
 
 use std::io::{BufWriter, Write as _};
 

@@ -98,7 +98,7 @@ pub(in crate::stage) fn told(config: &Config, file: &FileRecord, has_ids: bool) 
     Some(Remark::on(FindingKind::RepeatedRows, &file.name, words))
 }
 
-/// Whether the file repeats rows by its nature: extracts of a cursor overlap by the lag, and whoever asks for the
+/// Whether the file repeats rows by its nature: extracts of a cursor overlap by the lag, and a user who asks for the
 /// newest rows gets the state of everything again and again.
 fn overlaps(config: &Config, file: &FileRecord) -> bool {
     if config.latest().is_some() {

@@ -1,9 +1,9 @@
-//! `ingestion quarantine replay`: rows of the quarantine are taken after a correction of the contract, the
+//! `ingestion quarantine replay`: ingests rows of the quarantine after a correction of the contract, the
 //! dialect or the schema's spellings.
 //!
 //! Their files are read again, each in the place of its rows; the rows of all other files stay as they are.
-//! The result is another version of the data set. Rows that were given up stay out. Not for files that were
-//! corrected themselves: see [`super::anew`].
+//! The result is another version of the data set. Discarded rows stay out. Files that were themselves
+//! corrected are handled in [`super::anew`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

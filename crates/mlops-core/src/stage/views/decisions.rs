@@ -14,7 +14,7 @@ use crate::run::decision::{Concern, Decision};
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Decisions {
-    /// Those that found nothing new are told too.
+    /// Include those that found nothing new.
     pub all: bool,
     /// The decisions.
     #[serde(flatten)]

@@ -14,9 +14,9 @@ use crate::run::context::Context;
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Findings {
-    /// Only open ones (`true`), only ended ones (`false`), or both are told.
+    /// Only open ones (`true`), only ended ones (`false`), or both.
     pub open: Option<bool>,
-    /// Only those that are at least this urgent are told.
+    /// Only those that are at least this urgent.
     pub severity: Option<Severity>,
     /// The number of findings on this page and those after it.
     pub total: u64,

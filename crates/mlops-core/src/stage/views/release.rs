@@ -62,7 +62,7 @@ pub struct Data {
     pub removed: Option<String>,
 }
 
-/// The most contents that are told of a data set.
+/// The most contents of a data set that are listed.
 pub const MOST_PARTS: usize = 50;
 
 /// A content whose rows are in a data set.

@@ -15,9 +15,9 @@ use crate::run::context::Context;
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Runs {
-    /// Only runs of this step are told.
+    /// Only runs of this step.
     pub step: Option<Step>,
-    /// Only runs that failed are told.
+    /// Only runs that failed.
     pub failed: bool,
     /// Missing data over time.
     pub missing: Missing,

@@ -45,7 +45,7 @@ pub struct Check {
     pub state: State,
     /// How it is, in words.
     pub words: String,
-    /// When what is told happened, RFC 3339, UTC.
+    /// When it happened, RFC 3339, UTC.
     pub at: Option<String>,
 }
 
