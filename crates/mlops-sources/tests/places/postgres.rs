@@ -112,7 +112,7 @@ fn types_are_exact_pages_complete_and_errors_helpful() {
         (json!({"query": "SELECT * FROM t"}), "the query has no primary key"),
         (json!({"query": "SELECT * FROM t", "key": "k"}), "several rows with the same k"),
         (json!({"key": "at"}), "rows with no value in one of at"),
-        (json!({"mode": "cursor", "cursor": {"column": "at"}}), "rows without a value"),
+        (json!({"mode": "cursor", "cursor": {"column": "at"}}), "rows with no value"),
         (json!({"mode": "cursor", "cursor": {"column": "k", "lag": "1h"}}), "\"lag\" as a number"),
         (json!({"key": "nokey"}), "the table t has no column nokey: it has id, at, k"),
         (json!({"query": "DELETE FROM t RETURNING id", "key": "id"}), "syntax error"),

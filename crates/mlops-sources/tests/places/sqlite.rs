@@ -148,7 +148,7 @@ fn errors_say_what_to_do() {
         (json!({"query": "SELECT * FROM t", "key": "k"}), "several rows with the same k"),
         (json!({"key": "at"}), "rows with no value in one of at"),
         (json!({"key": "nokey"}), "the table t has no column nokey: it has id, at, k"),
-        (json!({"mode": "cursor", "cursor": {"column": "at"}}), "rows without a value"),
+        (json!({"mode": "cursor", "cursor": {"column": "at"}}), "rows with no value"),
         (
             json!({"table": "numbers", "mode": "cursor", "cursor": {"column": "id", "lag": "1h"}}),
             "write its \"lag\" as a number",
