@@ -2,9 +2,12 @@
 //! that was killed has left its last commits in the log of the ledger.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use mlops_core::ledger::Ledger;
 
@@ -14,8 +17,16 @@ use mlops_testkit::folder::{copy, files};
 use crate::place::{Place, possible};
 
 /// Every command that only looks, with a part of what it says.
-const LOOKS: [(&str, &[&str], &str); 9] = [
+const LOOKS: [(&str, &[&str], &str); 13] = [
     ("deployment", &["history"], "rollback"),
+    ("deployment", &["pending"], "waits"),
+    ("ingestion", &["sources"], "in"),
+    ("ingestion", &["quarantine", "inspect"], "quarantine"),
+    (
+        "ingestion",
+        &["--forget", "nobody", "--dry-run", "--who", "the officer", "--reason", "a test"],
+        "1 person would be erased",
+    ),
     ("deployment", &["verify"], "Sound"),
     ("deployment", &["verify", "--all"], "Sound"),
     ("fullprocess", &["--explain"], "Decision"),
@@ -89,7 +100,7 @@ fn on_a_read_only_mount_everything_that_looks_works() {
     assert!(run.stderr.contains("Read-only"), "{run:#?}");
     merged(&place);
     looks(&place, &|program, arguments| mounted.run(program, arguments));
-    serves(&mounted);
+    serves(&mut mounted.command("app", &["--port", "0"]));
 }
 
 #[test]
@@ -106,8 +117,10 @@ fn users_without_write_permission_may_look() {
     looks(&place, &start);
     let run = start("ingestion", &[]).ends_with(1);
     assert!(run.stderr.contains("Permission denied"), "{run:#?}");
+    serves(place.command("app", &["--port", "0"]).uid(65_534).gid(65_534));
     merged(&place);
     looks(&place, &start);
+    serves(place.command("app", &["--port", "0"]).uid(65_534).gid(65_534));
 }
 
 /// Others may come in, and read.
@@ -115,21 +128,51 @@ fn opened(folder: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// Every page of the dashboard, and records of the live release.
+const PAGES: [&str; 15] = [
+    "/scoring",
+    "/diagnostics",
+    "/",
+    "/findings",
+    "/performance",
+    "/drift",
+    "/threshold",
+    "/predictions?row.corporation=a1",
+    "/playground",
+    "/releases",
+    "/decisions",
+    "/runs",
+    "/ingestions",
+    "/quarantine",
+    "/sources",
+];
+
 /// The service starts, answers and stops.
-fn serves(place: &Place) {
-    use std::io::{BufRead, BufReader, Read, Write};
-    let mut child = place.command("app", &["--port", "0"]).spawn().unwrap();
+fn serves(command: &mut Command) {
+    let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let address = lines
         .find_map(|line| Some(line.unwrap().split_once("listening on http://")?.1.to_owned()))
         .unwrap();
-    let mut connection = std::net::TcpStream::connect(address.trim()).unwrap();
-    let request =
-        format!("GET /scoring HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", address.trim());
-    connection.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
+    let ask = |path: &str, kind: &str| {
+        let address = address.trim();
+        let mut connection = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {kind}\r\nConnection: close\r\n\r\n"
+        );
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let answers = PAGES.map(|path| (path, ask(path, "application/json"), ask(path, "text/html")));
     let _ = child.kill();
     child.wait().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"f1\""), "{answer}");
+    for (path, json, page) in answers {
+        for answer in [&json, &page] {
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        }
+        assert!(path != "/scoring" || json.contains("\"f1\""), "{json}");
+        assert!(path != "/" || json.contains("\"live\":{\"release\""), "{json}");
+    }
 }

@@ -75,8 +75,13 @@ pub(super) fn look(
 ) -> Result<InSources> {
     let mut found = InSources::default();
     let mut scratch = context.clone();
-    let folder = Some(context.config.output_folder.clone()).filter(|folder| folder.is_dir());
-    let folder = context.disk.temporary_folder(&folder.unwrap_or_else(std::env::temp_dir))?;
+    // Who may only read can still ask what would be erased.
+    let temporary = |folder: &Path| context.disk.temporary_folder(folder);
+    let folder = Some(&context.config.output_folder).filter(|folder| folder.is_dir());
+    let folder = folder.map_or_else(
+        || temporary(&std::env::temp_dir()),
+        |folder| temporary(folder).or_else(|_| temporary(&std::env::temp_dir())),
+    )?;
     folder.path().clone_into(&mut scratch.config.output_folder);
     let mut ingest = crate::stage::ingest::start(&scratch, schema, 0, false)?;
     ingest.forget(Some(people.forgotten.clone()));
