@@ -34,9 +34,8 @@ pub(super) fn wanted(
 /// The newest windows.
 pub(super) fn card(visit: &Visit, asked: &Asked) -> Markup {
     if asked.windows.is_empty() {
-        let none = "Nothing is on record of the rows that the live release was asked for. With \
-                    \"service.prediction_log_path\", each of these runs compares them with the rows that it was \
-                    trained on:";
+        let none = "No requests to the live release are on record. If \"service.prediction_log_path\" is set, \
+                    each run of this compares the requested rows with the training rows:";
         return parts::card("asked", "What is asked", &empty(none, Some("fullprocess")));
     }
     let columns = [

@@ -80,8 +80,8 @@ impl View for Page {
             };
         }
         let Some(drifted) = &self.compared else {
-            let none = "No new rows were compared with the training rows yet. A run of this compares them when new \
-                        files have come:";
+            let none = "No new rows have been compared with the training rows yet. This compares them as soon as \
+                        new files arrive:";
             return html! {
                 (card("columns", "Columns", &empty(none, Some("fullprocess"))))
                 (asked)

@@ -207,7 +207,7 @@ impl View for Page {
 
     fn main(&self, visit: &Visit) -> Markup {
         html! {
-            (card("look-up", "Look a prediction up", &self.form(visit)))
+            (card("look-up", "Look up a prediction", &self.form(visit)))
             @if let Some(shown) = &self.shown {
                 @if let Some(logged) = self.found.iter().find(|logged| logged.place == shown.place) {
                     (card("prediction", "Prediction", &one(visit, logged, shown)))

@@ -138,7 +138,7 @@ pub(crate) fn form(visit: &Visit, columns: &[String], found: Option<&Found>) -> 
             button type="submit" { "Look up" }
         }
     };
-    card("look-up-row", "Look a row of the data up", &content)
+    card("look-up-row", "Look up a row of the data", &content)
 }
 
 impl Found {
