@@ -70,6 +70,9 @@ fn reach(scheduler: &str) -> Result<()> {
     Err(failed(last))
 }
 
+/// Numbers of stretches are added up modulo this prime, so that no sum is too large.
+const STRETCHES: i64 = 1_000_003;
+
 /// A table of tasks in files, one for each partition; the files go with it.
 struct Table {
     folder: TemporaryFolder,
@@ -120,11 +123,17 @@ impl Cluster {
         Ok(Table { folder, partitions, tasks: tasks.len() })
     }
 
-    /// The answers to `sql`, whose columns are the number of a task and its answer, in order.
-    fn answers(&self, table: &Table, hashes: &[PathBuf], sql: &str) -> Result<Vec<String>> {
+    /// The rows of `sql` about the tables `tasks` and `hashes`, as far as these are there.
+    fn query(
+        &self,
+        table: Option<&Table>,
+        hashes: &[PathBuf],
+        sql: &str,
+    ) -> Result<Vec<RecordBatch>> {
         let deadline = self.settings.deadline;
         let query = async {
-            let config = session::config(table.partitions.max(self.settings.partitions))?;
+            let partitions = table.map_or(0, |table| table.partitions);
+            let config = session::config(partitions.max(self.settings.partitions))?;
             let state = session::state(config)?;
             let url = format!("df://{}", self.settings.scheduler);
             let context = SessionContext::remote_with_state(&url, state).await?;
@@ -133,8 +142,10 @@ impl Cluster {
                 context.register_udf(ScalarUDF::clone(&function));
             }
             let all = ParquetReadOptions::default();
-            let folder = std::path::absolute(table.folder.path())?;
-            context.register_parquet("tasks", folder.display().to_string(), all).await?;
+            if let Some(table) = table {
+                let folder = std::path::absolute(table.folder.path())?;
+                context.register_parquet("tasks", folder.display().to_string(), all).await?;
+            }
             if !hashes.is_empty() {
                 let paths: Vec<String> = hashes.iter().map(|p| p.display().to_string()).collect();
                 let options = ParquetReadOptions::default().file_extension(".hashes");
@@ -145,25 +156,62 @@ impl Cluster {
         };
         let outcome = self.runtime.block_on(async { tokio::time::timeout(deadline, query).await });
         let scheduler = &self.settings.scheduler;
-        let batches = match outcome {
-            Ok(Ok(batches)) => batches,
+        match outcome {
+            Ok(Ok(batches)) => Ok(batches),
             Ok(Err(e)) => {
                 reach(scheduler)?;
-                return Err(Error::remote(format!(
+                Err(Error::remote(format!(
                     "the cluster of {scheduler} gave up: {e}. Nothing was changed; run this again once it is well"
-                )));
+                )))
             }
             Err(_) => {
                 reach(scheduler)?;
-                return Err(Error::remote(format!(
+                Err(Error::remote(format!(
                     "the cluster of {scheduler} took longer than {} s (\"engine.deadline_seconds\"): look whether \
                      its executors are well. Nothing was changed",
                     deadline.as_secs()
-                )));
+                )))
             }
-        };
-        in_order(&batches, table.tasks)
+        }
     }
+
+    /// How many rows of `hashes` equal one with a lower position.
+    ///
+    /// When an executor is lost, Ballista makes again what others need of it, and has been seen to pass some
+    /// of it on twice and some not at all. That every row was counted once is therefore checked against the
+    /// files themselves: by the number of rows, and by that of their stretches.
+    fn duplicates(&self, hashes: &[PathBuf]) -> Result<i64> {
+        let (mut rows, mut stretches) = (0, 0);
+        for path in hashes {
+            let (count, stretch) = crate::hashes::extent(path)?;
+            rows += count;
+            stretches += count * (stretch % STRETCHES);
+        }
+        let batches = self.query(None, hashes, &counting())?;
+        let sums = |column: usize| -> Result<i64> {
+            let mut sum = 0;
+            for batch in &batches {
+                let values = cast(batch.column(column), &DataType::Int64)
+                    .map_err(|e| Error::backend("arrow", e))?;
+                sum += values.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
+            }
+            Ok(sum)
+        };
+        let [different, counted, of_stretches] = [sums(0)?, sums(1)?, sums(2)?];
+        if (counted, of_stretches) == (rows, stretches) {
+            Ok(rows - different)
+        } else {
+            Err(worthless(&format!("counted {counted} rows where there are {rows}")))
+        }
+    }
+}
+
+/// What an answer that cannot be right is.
+fn worthless(what: &str) -> Error {
+    Error::remote(format!(
+        "the cluster {what}, as it may when an executor is lost: its answer is not used. Nothing was changed; \
+         run this again once it is well"
+    ))
 }
 
 /// The answers in the order of their tasks, each exactly once.
@@ -182,10 +230,7 @@ fn in_order(batches: &[RecordBatch], tasks: usize) -> Result<Vec<String>> {
     }
     let expected = (0_i64..).take(tasks);
     if rows != tasks || !answers.keys().copied().eq(expected) {
-        return Err(Error::remote(format!(
-            "the cluster answered {rows} times where {tasks} answers were due: its answer is worth nothing, and \
-             nothing was changed. Run this again"
-        )));
+        return Err(worthless(&format!("answered {rows} times where {tasks} answers were due")));
     }
     Ok(answers.into_values().collect())
 }
@@ -194,16 +239,24 @@ impl Engine for Cluster {
     fn run(&self, tasks: Vec<String>) -> Result<Vec<String>> {
         let tasks: Vec<(u64, String)> = tasks.into_iter().map(|task| (0, task)).collect();
         let table = self.table(&tasks)?;
-        self.answers(
-            &table,
-            &[],
-            &format!("SELECT id, {CARRY_OUT}(task, NULL) AS answer FROM tasks"),
-        )
+        let sql = format!("SELECT id, {CARRY_OUT}(task, NULL) AS answer FROM tasks");
+        in_order(&self.query(Some(&table), &[], &sql)?, table.tasks)
     }
 
     fn sift(&self, hashes: &[PathBuf], tasks: Vec<(u64, String)>) -> Result<Vec<String>> {
         let table = self.table(&tasks)?;
-        self.answers(&table, hashes, &sifting())
+        let due = self.duplicates(hashes)?;
+        let batches = self.query(Some(&table), hashes, &sifting())?;
+        let mut found = 0;
+        for batch in &batches {
+            let counts =
+                cast(batch.column(2), &DataType::Int64).map_err(|e| Error::backend("arrow", e))?;
+            found += counts.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
+        }
+        if found != due {
+            return Err(worthless(&format!("found {found} duplicates where there are {due}")));
+        }
+        in_order(&batches, table.tasks)
     }
 
     fn range_bytes(&self) -> u64 {
@@ -220,12 +273,14 @@ impl Engine for Cluster {
 /// Only hashes and positions are grouped and joined, 24 bytes a row, and only those hashes that come more than once
 /// are joined. `DISTINCT ON` and `ROW_NUMBER` would hold all rows of a group. Tasks without duplicates come from
 /// the first part of the union; an outer join would do as well, but inner joins are what Ballista is used for most.
+/// Whatever of the input is missing, fewer duplicates are found and never others, which their number shows.
 fn sifting() -> String {
     let (stretch, file) = Position::SHIFTS;
     let (stretch, file) = (1_i64 << stretch, 1_i64 << file);
     format!(
-        "SELECT id, {CARRY_OUT}(task, positions) AS answer FROM (
-           SELECT max(id) AS id, max(task) AS task, array_agg(position) AS positions FROM (
+        "SELECT id, {CARRY_OUT}(task, positions) AS answer, duplicates FROM (
+           SELECT max(id) AS id, max(task) AS task, array_agg(position) AS positions,
+                  count(position) AS duplicates FROM (
              SELECT stretch, id, task, CAST(NULL AS BIGINT) AS position FROM tasks
              UNION ALL
              SELECT a.position / {stretch} AS stretch,
@@ -237,8 +292,19 @@ fn sifting() -> String {
                SELECT high, low, min(position) AS first
                FROM hashes GROUP BY high, low HAVING count(*) > 1
              ) f ON a.high = f.high AND a.low = f.low
-             WHERE a.position <> f.first
+             WHERE a.position > f.first
            ) GROUP BY stretch
+         )"
+    )
+}
+
+/// The query that counts different hashes, rows, and what tells their stretches apart.
+fn counting() -> String {
+    let stretch = 1_i64 << Position::SHIFTS.0;
+    format!(
+        "SELECT count(*) AS different, sum(n) AS rows, sum(of) AS stretches FROM (
+           SELECT count(*) AS n, sum((position / {stretch}) % {STRETCHES}) AS of
+           FROM hashes GROUP BY high, low
          )"
     )
 }

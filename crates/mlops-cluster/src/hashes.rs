@@ -11,6 +11,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::engine::{HashFile, Position};
 use mlops_core::{Error, Result};
@@ -51,6 +52,19 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn HashFile>> {
         low: Vec::new(),
         position: Vec::new(),
     }))
+}
+
+/// The number of rows in the file at `path`, and that of their stretch, by which the file is named.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn extent(path: &Path) -> Result<(i64, i64)> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io("read", path, e))?;
+    let reader = SerializedFileReader::new(file).map_err(|e| Error::backend("parquet", e))?;
+    let stretch = path.file_stem().and_then(|name| name.to_str()?.parse().ok());
+    let stretch =
+        stretch.ok_or_else(|| Error::backend("ballista", "a file of hashes has no number"))?;
+    Ok((reader.metadata().file_metadata().num_rows(), stretch))
 }
 
 impl Hashes {
