@@ -228,7 +228,7 @@ fn what_was_asked_stands_beside_new_rows_and_has_a_page_of_its_own() {
     let none = browse(&service, "/drift", &[]).ends_with(200);
     assert!(
         none.text()
-            .contains("Nothing is on record of the rows that the live release was asked for")
+            .contains("No requests to the live release are on record")
     );
     let rows: Vec<Value> =
         (0..400).map(|i| json!({ "age": 90 + i % 5, "balance": i, "country": "de" })).collect();
