@@ -226,10 +226,7 @@ fn what_was_asked_stands_beside_new_rows_and_has_a_page_of_its_own() {
     let scene = Scene::deployed(&json!({ "service": log }));
     let service = scene.serve();
     let none = browse(&service, "/drift", &[]).ends_with(200);
-    assert!(
-        none.text()
-            .contains("No requests to the live release are on record")
-    );
+    assert!(none.text().contains("No requests to the live release are on record"));
     let rows: Vec<Value> =
         (0..400).map(|i| json!({ "age": 90 + i % 5, "balance": i, "country": "de" })).collect();
     service.post("/prediction", &Value::from(rows)).ends_with(200);
