@@ -118,7 +118,7 @@ fn instance(context: &Context) -> String {
     context.config.alerts.instance.clone().unwrap_or_else(|| context.host.clone())
 }
 
-/// Records the messages that the rules ask for now; returns how many there are.
+/// Records the messages that the rules ask for at this moment; returns how many there are.
 pub fn queue(context: &Context, ledger: &mut Ledger) -> Result<usize> {
     let rules = &context.config.alerts.rules;
     let states = ledger.alert_states()?;
