@@ -76,7 +76,9 @@ def one_year(year, rule, seed):
                 raise RuntimeError(f"{step}: {done.stderr}")
         # Diagnostics and reports follow a decision and do not touch it, but take most of the time: they
         # are cut short by a folder where their first file belongs, and the run then ends with 1.
-        (root / "model/diagnostics.json").mkdir()
+        first_file = root / "model/diagnostics.json"
+        first_file.unlink(missing_ok=True)
+        first_file.mkdir()
         weeks, last = [], None
         for week in range(WEEKS):
             (root / f"source/w{week:02}.csv").write_text(rows(r, f"w{week}-", ROWS, weights(year, week)))
