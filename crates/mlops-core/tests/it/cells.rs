@@ -151,7 +151,7 @@ fn row_names_without_a_name_in_the_header_are_recognised() {
     scene.file("in/a.csv", "\"id\",\"x\",\"y\"\n\"1\",\"a\",1,0\n\"2\",\"b\",2,1\n");
     scene.file("in/b.csv", "id,x,y\n1,a,1,0\nc,2,1\n");
     let report = scene.ingest().unwrap();
-    let hint = "the name of the first column may be missing";
+    let hint = "the name of the first column is missing";
     assert!(reason(&report, "a.csv").contains(hint), "{}", reason(&report, "a.csv"));
     // Here the header fits some of the rows.
     assert!(!reason(&report, "b.csv").contains(hint), "{}", reason(&report, "b.csv"));
