@@ -161,6 +161,7 @@ fn every_configuration_key_and_binary_is_documented() {
 
 /// `first_run --show` has the defaults that the page has, where the page spells them as JSON.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test sets the scene with a plain file")]
 fn shown_defaults_are_those_of_the_page() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");

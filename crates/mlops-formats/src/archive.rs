@@ -85,7 +85,7 @@ pub(crate) fn members(wish: Wish, window: &Window) -> Result<Box<dyn Decoder>> {
         let has = |name: &str| archive.index_for_name(name).is_some();
         if has("[Content_Types].xml") || has("mimetype") {
             return Err(wish
-                .schema("this is a document and no table: save its table as .xlsx, .ods or CSV"));
+                .schema("this is a document, not a table: save its table as .xlsx, .ods or CSV"));
         }
         left = passed;
     }

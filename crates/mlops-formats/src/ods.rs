@@ -209,7 +209,7 @@ fn value(start: &BytesStart, name: &str) -> Result<Option<String>, String> {
 /// A number of repetitions.
 fn number(start: &BytesStart, name: &str) -> Result<u32, String> {
     let Some(found) = value(start, name)? else { return Ok(1) };
-    found.parse().map_err(|_| damaged(&"a number of repetitions is none"))
+    found.parse().map_err(|_| damaged(&"a number of repetitions is not a number"))
 }
 
 /// The cells with values up to the end of the row.

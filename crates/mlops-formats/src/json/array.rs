@@ -270,7 +270,7 @@ impl Decoder for Array {
                     let element = &self.text.bytes()[start..end];
                     if first && matches!(element.first(), Some(b'[' | b'"')) {
                         return Err(self.text.schema(
-                            "the elements of its array are no objects: a row is an object with the names of \
+                            "the elements of its array are not objects: a row is an object with the names of \
                              the columns, such as {\"id\": 7}",
                         ));
                     }
@@ -344,7 +344,7 @@ fn push(columns: &mut Columns, element: &[u8], number: u32, max_bytes: usize, ba
     let start = batch.text.len();
     let told = |message: &str| Err(Why::Other(ErrorType::InvalidJson, message.to_owned()));
     let read = if element.first() != Some(&b'{') {
-        told("this element of the array is no object")
+        told("this element of the array is not an object")
     } else if std::str::from_utf8(element).is_err() {
         let message = "the bytes are not UTF-8: save the file as UTF-8".to_owned();
         Err(Why::Other(ErrorType::InvalidUnicode, message))

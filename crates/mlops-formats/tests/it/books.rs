@@ -194,6 +194,6 @@ fn documents_without_tables_are_called_that() {
     let word = table::zip(&[("[Content_Types].xml", b"<Types/>"), ("word/document.xml", b"<x/>")]);
     for bytes in [text, word] {
         let found = ingested("t.zip", &bytes, &json!({}));
-        assert!(found.failures[0].contains("this is a document and no table"), "{found:?}");
+        assert!(found.failures[0].contains("this is a document, not a table"), "{found:?}");
     }
 }

@@ -124,7 +124,7 @@ fn what_is_no_row_is_told_in_words() {
             "{\n\"n\":1,\"rows\":[{\"corporation\":\"a\"}]\n}".to_owned(),
             "\"format.records\", such as rows",
         ),
-        ("[[\"corporation\"],[1]]".to_owned(), "the elements of its array are no objects"),
+        ("[[\"corporation\"],[1]]".to_owned(), "the elements of its array are not objects"),
         (format!("{}\n", ROW.replace('}', ",}")), "this is no JSON object: a name in quotes"),
     ] {
         let found = ingested("t.json", text.as_bytes(), &json!({}));
