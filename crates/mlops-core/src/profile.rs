@@ -8,6 +8,8 @@
 mod categorical;
 mod columns;
 mod numeric;
+pub(crate) mod spread;
+mod summary;
 
 pub use categorical::{CategoricalProfile, CategoricalSummary, TOP};
 pub use columns::{ColumnProfile, ColumnSummary, ColumnsProfile, profile_file};

@@ -27,6 +27,7 @@ use crate::table::{Table, TextColumn, date};
 use crate::text;
 use crate::{Error, Result};
 
+use super::diagnose_there::{self, Found};
 use super::predictions::{self, Answerer, Answers, PredictionFile};
 use super::record_predictions::PredictionLog;
 use super::timings;
@@ -172,6 +173,7 @@ pub fn of(
     // A copy of the records has links to the data sets.
     let place = |d: DatasetRecord| std::fs::read_link(&d.location).unwrap_or(d.location);
     let newest = workspace.ledger.latest_dataset()?.map(place);
+    let labelled = options.data.is_none();
     let (path, reader) = match (&options.data, newest) {
         (Some(path), _) => (path.clone(), RowReader::prediction(&model.schema, &config.ingestion)),
         (None, Some(path)) => (path, RowReader::labelled(&model.schema, &config.ingestion)),
@@ -181,8 +183,18 @@ pub fn of(
             ));
         }
     };
-    let (predictions, columns, digest, logged) =
-        predict(context, release, &reader, &path, options)?;
+    let engine = context
+        .engine
+        .as_ref()
+        .filter(|_| options.output.is_none() && diagnose_there::can_read(config, model, &path));
+    let (predictions, columns, digest, logged) = match engine {
+        Some(engine) => {
+            let Found { counts, columns, digest } =
+                diagnose_there::look(context, engine, model, (&path, labelled), options.identify)?;
+            (counts, columns, digest, None)
+        }
+        None => predict(context, release, &reader, &path, options)?,
+    };
     let explains = options.explain > 0 && options.output.is_some();
     // A log that cannot be read stops nothing.
     let asked = super::asked::run(context, workspace, release, None).map_err(|e| e.to_string());
@@ -307,14 +319,14 @@ fn predict(
 }
 
 /// The predictions and statistics of one thread.
-struct BatchResult {
-    counts: PredictionCounts,
-    profile: ColumnsProfile,
+pub(super) struct BatchResult {
+    pub(super) counts: PredictionCounts,
+    pub(super) profile: ColumnsProfile,
     probabilities: Vec<f64>,
 }
 
 impl BatchResult {
-    fn new(model: &Model, room: usize) -> Self {
+    pub(super) fn new(model: &Model, room: usize) -> Self {
         Self {
             counts: PredictionCounts::default(),
             profile: ColumnsProfile::new(&model.schema, room),
@@ -322,7 +334,7 @@ impl BatchResult {
         }
     }
 
-    fn add(&mut self, predictor: &Predictor, table: &Table) {
+    pub(super) fn add(&mut self, predictor: &Predictor, table: &Table) {
         self.profile.add(table);
         let (imputed, unknown) = predictor.probabilities(table, &mut self.probabilities);
         let counts = &mut self.counts;
@@ -337,8 +349,8 @@ impl BatchResult {
 }
 
 impl PredictionCounts {
-    /// Adds those of other rows.
-    fn add(&mut self, other: &Self) {
+    /// Adds what was predicted for other rows; how many rows there are is counted apart.
+    pub(super) fn add(&mut self, other: &Self) {
         self.positive += other.positive;
         self.negative += other.negative;
         self.unanswered += other.unanswered;

@@ -12,6 +12,7 @@ pub mod decide;
 mod deliver;
 pub mod deploy;
 pub mod diagnose;
+mod diagnose_there;
 pub mod drifted;
 pub mod due;
 pub mod elsewhere;
