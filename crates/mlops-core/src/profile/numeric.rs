@@ -6,15 +6,7 @@
 //! with the number of distinct values, not of rows: at most 16 MiB for the table, and 16 bytes for
 //! each value outside it.
 
-use serde::{Deserialize, Serialize};
-
-use super::summary::summary_of;
-
-/// The maximum number of modes in [`NumericSummary::modes`].
-pub const MODES: usize = 100;
-
-/// The maximum number of bars in [`NumericSummary::histogram`].
-pub const BARS: usize = 20;
+use super::summary::{NumericSummary, summary_of};
 
 /// Integers closer to zero than this may be counted in the table.
 const SMALL: u32 = 1 << 20;
@@ -39,44 +31,6 @@ pub struct NumericProfile {
     /// Counts of values without a slot, ascending, except for buffered ones.
     others: Vec<(f64, u64)>,
     pending: Vec<f64>,
-}
-
-/// The statistics of a column of numbers. No number in it is NaN or infinite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct NumericSummary {
-    /// Number of cells with a number.
-    pub count: u64,
-    /// Number of cells without one.
-    pub missing: u64,
-    /// Share of cells without a number, in percent.
-    pub missing_percent: f64,
-    /// Arithmetic mean.
-    pub mean: Option<f64>,
-    /// The middle value, or the mean of the two middle values.
-    pub median: Option<f64>,
-    /// The most frequent values, ascending; at most [`MODES`].
-    pub modes: Vec<f64>,
-    /// How many values share the highest frequency, listed or not.
-    pub mode_count: u64,
-    /// How often each mode occurs.
-    pub mode_frequency: u64,
-    /// Standard deviation with n - 1 in the denominator; `None` for fewer than two numbers.
-    pub std_ddof1: Option<f64>,
-    /// Smallest number.
-    pub min: Option<f64>,
-    /// First quartile, linear between order statistics (numpy's default).
-    pub q25: Option<f64>,
-    /// Third quartile, likewise.
-    pub q75: Option<f64>,
-    /// Largest number.
-    pub max: Option<f64>,
-    /// Number of distinct numbers; 0 and -0 are the same.
-    pub distinct: u64,
-    /// Counts between smallest and largest number in [`BARS`] parts of equal width or, of fewer distinct
-    /// numbers, of each. Not stored.
-    #[serde(skip)]
-    pub histogram: Vec<u64>,
 }
 
 impl NumericProfile {
@@ -221,6 +175,7 @@ fn whole(slot: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::summary::{BARS, MODES};
     use super::*;
 
     fn summary(values: &[f64]) -> NumericSummary {

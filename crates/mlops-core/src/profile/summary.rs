@@ -5,9 +5,54 @@
 
 use std::convert::Infallible;
 
-use super::numeric::{BARS, MODES, NumericSummary};
+use serde::{Deserialize, Serialize};
+
 use super::percent;
 use crate::platform::exact_sum::{ExactSum, unit_of};
+
+/// The maximum number of modes in [`NumericSummary::modes`].
+pub const MODES: usize = 100;
+
+/// The maximum number of bars in [`NumericSummary::histogram`].
+pub const BARS: usize = 20;
+
+/// The statistics of a column of numbers. No number in it is NaN or infinite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NumericSummary {
+    /// Number of cells with a number.
+    pub count: u64,
+    /// Number of cells without one.
+    pub missing: u64,
+    /// Share of cells without a number, in percent.
+    pub missing_percent: f64,
+    /// Arithmetic mean.
+    pub mean: Option<f64>,
+    /// The middle value, or the mean of the two middle values.
+    pub median: Option<f64>,
+    /// The most frequent values, ascending; at most [`MODES`].
+    pub modes: Vec<f64>,
+    /// How many values share the highest frequency, listed or not.
+    pub mode_count: u64,
+    /// How often each mode occurs.
+    pub mode_frequency: u64,
+    /// Standard deviation with n - 1 in the denominator; `None` for fewer than two numbers.
+    pub std_ddof1: Option<f64>,
+    /// Smallest number.
+    pub min: Option<f64>,
+    /// First quartile, linear between order statistics (numpy's default).
+    pub q25: Option<f64>,
+    /// Third quartile, likewise.
+    pub q75: Option<f64>,
+    /// Largest number.
+    pub max: Option<f64>,
+    /// Number of distinct numbers; 0 and -0 are the same.
+    pub distinct: u64,
+    /// Counts between smallest and largest number in [`BARS`] parts of equal width or, of fewer distinct
+    /// numbers, of each. Not stored.
+    #[serde(skip)]
+    pub histogram: Vec<u64>,
+}
 
 /// Different numbers with their counts, in ascending order.
 pub(super) trait Runs {

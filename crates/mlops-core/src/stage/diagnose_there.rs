@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::diagnose::{BatchResult, PredictionCounts};
+use super::prediction_counts::{BatchResult, PredictionCounts};
 use super::training_tasks::{no_header, not_json, open, read_json};
 use crate::config::Config;
 use crate::csv::clean::Labels;

@@ -30,6 +30,7 @@ pub mod outcomes;
 pub mod output;
 pub mod overdue;
 pub mod performance;
+mod prediction_counts;
 mod predictions;
 pub mod prometheus;
 pub mod quarantine;
