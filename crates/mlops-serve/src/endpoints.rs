@@ -331,11 +331,14 @@ fn inferred(id: &str) -> Described {
 /// Answers `GET /openapi.json` from this table.
 fn description(call: &Call) -> Response {
     let Call { app, request, .. } = call;
-    let settings = app.service();
+    let settings = app.settings.load_full();
     let root = prefix::of(request, &settings);
     let loaded = app.live.get();
-    let document = openapi::document(all(), &settings, &root, loaded.as_deref());
-    body::typed(document.to_string(), "application/json")
+    let loaded = loaded.as_deref();
+    let document = app.description.get(&settings, &root, loaded.map(|loaded| &loaded.id), || {
+        openapi::document(all(), &settings, &root, loaded)
+    });
+    body::typed(document, "application/json")
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::linger::Unread;
 use crate::live::{Live, POLL, STALLED};
 use crate::metrics::{Failed, Metrics};
 use crate::notify::Manager;
+use crate::openapi;
 use crate::prediction_log::PredictionLog;
 use crate::rate::Rates;
 use crate::refusal::Refusal;
@@ -204,6 +205,7 @@ impl Server {
             live: Live::default(),
             metrics: Metrics::new(labels()),
             figures: Arc::default(),
+            description: openapi::Last::default(),
             settings: ArcSwap::from_pointee(Settings {
                 config: context.config.clone(),
                 tokens: options.tokens,

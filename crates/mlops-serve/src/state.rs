@@ -16,6 +16,7 @@ use crate::budget::Budget;
 use crate::ledger_metrics::Figures;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::prediction_log::PredictionLog;
 use crate::rate::Rates;
 use crate::refusals::Refusals;
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,
     pub(crate) figures: Arc<Figures>,
+    /// The answer of `/openapi.json`.
+    pub(crate) description: openapi::Last,
     /// Permits for requests to start.
     pub(crate) in_flight: Arc<Semaphore>,
     /// Permits for requests to wait for a disk.
