@@ -7,12 +7,8 @@
 pub(crate) mod operation;
 mod schemas;
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use axum::body::Bytes;
 use axum::http::StatusCode;
 use mlops_core::config::Service;
-use mlops_core::ids::ReleaseId;
 use serde_json::{Value, json};
 
 use crate::access::Scope;
@@ -27,44 +23,6 @@ use schemas::{reference, schemas};
 const OF_BODIES: &[u16] = &[400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 503, 504];
 /// Statuses with which any other operation can end.
 const OF_READS: &[u16] = &[400, 401, 403, 421, 429, 500, 503, 504];
-
-/// The document as it was last made. Making it takes as long as hundreds of predictions, and it stays the same
-/// until another release is served, the configuration is read again, or somebody asks under another prefix.
-#[derive(Debug, Default)]
-pub(crate) struct Last(Mutex<Option<Made>>);
-
-#[derive(Debug)]
-struct Made {
-    settings: Arc<Settings>,
-    root: String,
-    release: Option<ReleaseId>,
-    bytes: Bytes,
-}
-
-impl Last {
-    /// The document for these settings, this prefix and this release, which `make` makes unless it is the last one.
-    pub(crate) fn get(
-        &self,
-        settings: &Arc<Settings>,
-        root: &str,
-        release: Option<&ReleaseId>,
-        make: impl FnOnce() -> Value,
-    ) -> Bytes {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |made: &&Made| {
-            Arc::ptr_eq(&made.settings, settings)
-                && made.root == root
-                && made.release.as_ref() == release
-        };
-        if let Some(made) = last.as_ref().filter(fits) {
-            return made.bytes.clone();
-        }
-        let bytes = Bytes::from(make().to_string());
-        let (settings, root, release) = (Arc::clone(settings), root.to_owned(), release.cloned());
-        *last = Some(Made { settings, root, release, bytes: bytes.clone() });
-        bytes
-    }
-}
 
 /// The document for `endpoints`, with the present configuration and model.
 pub(crate) fn document(
@@ -174,42 +132,4 @@ fn parameter(name: &str, service: &Service, loaded: Option<&Loaded>) -> Value {
     };
     let schema = json!({ "type": "string", "examples": [example] });
     json!({ "name": name, "in": "path", "required": true, "schema": schema })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use mlops_core::config::Config;
-
-    use super::*;
-    use crate::access::Tokens;
-
-    #[test]
-    fn the_document_is_made_again_only_for_what_changes_it() {
-        let text = r#"{"input_folder_path":"in","output_folder_path":"out","test_data_path":"t",
-            "output_model_path":"m","prod_deployment_path":"p"}"#;
-        let settings = || {
-            let config = Config::parse(text, Path::new("/w/config.json")).unwrap();
-            Arc::new(Settings { config, tokens: Tokens::default() })
-        };
-        let release = |n| format!("r-{n}-0123456789ab").parse::<ReleaseId>().unwrap();
-        let (last, first, again) = (Last::default(), settings(), settings());
-        let mut made = 0;
-        let mut get = |settings: &Arc<Settings>, root: &str, release: Option<&ReleaseId>| {
-            let bytes = last.get(settings, root, release, || {
-                made += 1;
-                json!(made)
-            });
-            String::from_utf8(bytes.to_vec()).unwrap()
-        };
-        assert_eq!(get(&first, "", None), "1");
-        assert_eq!(get(&first, "", None), "1");
-        assert_eq!(get(&first, "", Some(&release(1))), "2");
-        assert_eq!(get(&first, "", Some(&release(1))), "2");
-        assert_eq!(get(&first, "", Some(&release(2))), "3");
-        assert_eq!(get(&first, "/models", Some(&release(2))), "4");
-        assert_eq!(get(&again, "/models", Some(&release(2))), "5");
-        assert_eq!(get(&again, "/models", Some(&release(2))), "5");
-    }
 }

@@ -25,11 +25,11 @@ use crate::access::Tokens;
 use crate::body;
 use crate::client::{Client, Peer};
 use crate::connection::{Accepted, connection};
+use crate::last::Last;
 use crate::linger::Unread;
 use crate::live::{Live, POLL, STALLED};
 use crate::metrics::{Failed, Metrics};
 use crate::notify::Manager;
-use crate::openapi;
 use crate::prediction_log::PredictionLog;
 use crate::rate::Rates;
 use crate::refusal::Refusal;
@@ -205,7 +205,7 @@ impl Server {
             live: Live::default(),
             metrics: Metrics::new(labels()),
             figures: Arc::default(),
-            description: openapi::Last::default(),
+            description: Last::default(),
             settings: ArcSwap::from_pointee(Settings {
                 config: context.config.clone(),
                 tokens: options.tokens,
