@@ -19,6 +19,7 @@ week 39. Printed are, for each rule, means over the seeds, each with its standar
 A rule with "+accept" is run with `fullprocess --accept`: the gate without its rule on constant answers. One
 with "+forget" is run with a person who, six weeks after the change, moves all files from before it away and
 runs `ingestion --rebuild --partial`.
+One with "+auto" is run with `"training.window": "auto"`.
 `--log FILE` keeps each finished year in FILE, from which an interrupted simulation is taken up.
 
 Standard library only. docs/drift.md has the tables.
@@ -67,6 +68,8 @@ def one_year(year, rule, seed):
                   "schema": {"id": ["id"], "numeric": ["x1", "x2", "x3"], "target": "y"},
                   "ingestion": {"settle_seconds": 0}, "drift": {"rule": rule}, "limits": {"threads": 1},
                   "apicalls": {"url": "http://127.0.0.1:9"}}
+        if "auto" in words:
+            config["training"] = {"window": "auto"}
         (root / "config.json").write_text(json.dumps(config))
         (root / "in/first.csv").write_text(rows(r, "f", FIRST, OLD))
         (root / "test/test.csv").write_text(rows(r, "t", TEST, OLD))
@@ -76,7 +79,9 @@ def one_year(year, rule, seed):
                 raise RuntimeError(f"{step}: {done.stderr}")
         # Diagnostics and reports follow a decision and do not touch it, but take most of the time: they
         # are cut short by a folder where their first file belongs, and the run then ends with 1.
-        (root / "model/diagnostics.json").mkdir()
+        first_file = root / "model/diagnostics.json"
+        first_file.unlink(missing_ok=True)
+        first_file.mkdir()
         weeks, last = [], None
         for week in range(WEEKS):
             (root / f"source/w{week:02}.csv").write_text(rows(r, f"w{week}-", ROWS, weights(year, week)))

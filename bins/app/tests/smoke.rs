@@ -196,7 +196,7 @@ fn a_stalled_reader_of_the_log_stops_nothing() {
 fn an_error_inside_is_logged_with_the_id_of_its_request() {
     let scene = Scene::deployed();
     let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
-    scene.file("out/ledger.sqlite", "this is no ledger");
+    scene.file("out/ledger.sqlite", "this is not a ledger");
     for side in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(scene.path(&format!("out/ledger.sqlite{side}")));
     }
@@ -222,7 +222,7 @@ fn mistakes_and_pages_are_told_in_these_words() {
     told.run("Open to others without a token", APP, &scene, &["--host", "0.0.0.0"]);
     scene.file("tokens.txt", "read read-0123456789abcdef\npredict short\n");
     told.run("A weak token", APP, &scene, &["--tokens-file", "tokens.txt"]);
-    told.run("A host that is no address", APP, &scene, &["--host", "app.example"]);
+    told.run("A host that is not an address", APP, &scene, &["--host", "app.example"]);
     told.compare("app-mistakes");
     let started = start(&mut APP.command(scene.root(), &["--port", "0"]));
     let get = |path: &str, kind: &str| {

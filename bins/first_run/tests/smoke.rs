@@ -175,6 +175,27 @@ fn after_a_rollback_it_does_not_bring_back_what_was_left() {
 }
 
 #[test]
+fn a_live_release_that_is_gone_or_damaged_is_never_nothing_to_do() {
+    for whole in [true, false] {
+        let scene = Scene::new();
+        FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+        if whole {
+            std::fs::remove_dir_all(scene.path("models")).unwrap();
+        } else {
+            scene.file("live/trainedmodel.bin", "cut off");
+        }
+        let refused = FIRST_RUN.run(scene.root(), &["-q"]).ends_with(1);
+        for part in ["the live release is damaged", "`fullprocess --force`"] {
+            assert!(refused.stderr.contains(part), "{refused:#?}");
+        }
+        // New data make a new release, and the workspace is in order again.
+        scene.file("in/d.csv", rows(300..400));
+        FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+        FIRST_RUN.run(scene.root(), &["-q"]).ends_with(0);
+    }
+}
+
+#[test]
 fn after_a_reset_a_worse_model_does_not_replace_the_live_one() {
     let scene = Scene::new();
     scene.file("in/c.csv", rows(200..600));

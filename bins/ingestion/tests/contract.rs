@@ -188,8 +188,8 @@ fn what_is_no_contract_is_told_in_words() {
         assert!(output.stderr.contains(part) && output.stderr.lines().count() < 6, "{output:#?}");
     };
     says("a: [", "is not YAML");
-    says("just a text", "is no data contract");
-    says("apiVersion: v2.2.2\nkind: DataContract\nschema: []\n", "is no data contract");
+    says("just a text", "is not a data contract");
+    says("apiVersion: v2.2.2\nkind: DataContract\nschema: []\n", "is not a data contract");
     // Values that repeat themselves by reference.
     let level = |n: usize| format!("x{n}: &x{n} [*x{p}, *x{p}]\n", p = n - 1);
     let bomb = (1..40).map(level).fold("x0: &x0 [1]\n".to_owned(), |all, level| all + &level);

@@ -58,7 +58,7 @@ fn common_mistakes_are_reported_in_these_words() {
     scene.file("config.json", config_with("").replace("\"test\"", "\"tests\""));
     told.run("There is no folder of test data", SCORING, &scene, &[]);
     let scene = Scene::trained();
-    scene.file("model/trainedmodel.bin", "this is no model");
+    scene.file("model/trainedmodel.bin", "this is not a model");
     told.run("The model is damaged", SCORING, &scene, &[]);
     told.compare("scoring-mistakes");
 }

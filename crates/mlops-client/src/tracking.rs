@@ -201,7 +201,7 @@ impl Server {
         let wrong = |why: &str| Error::config("--mlflow-tracking", vec![why.to_owned()]);
         let base = Url::parse(&to.uri).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let Some(base) = base.filter(Url::has_host) else {
-            return Err(wrong("is no address of a server: write it as http://host:5000"));
+            return Err(wrong("is not an address of a server: write it as http://host:5000"));
         };
         if !base.username().is_empty() || base.password().is_some() {
             return Err(wrong(

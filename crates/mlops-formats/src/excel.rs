@@ -139,7 +139,7 @@ fn range(wish: Wish) -> Result<Range> {
             Ok(Range { top, bottom, left, right })
         }
         _ => Err(wish.schema(&format!(
-            "\"{}\" of \"format.range\" is no range of cells: write it as \"B3:F200\", or as \"B3\" for all \
+            "\"{}\" of \"format.range\" is not a range of cells: write it as \"B3:F200\", or as \"B3\" for all \
              from there on",
             mlops_core::text::name(text)
         ))),

@@ -254,7 +254,7 @@ fn value(bound: &Bound) -> Value {
 /// An error about a document that has no objects.
 pub(crate) fn no_contract(place: &str) -> Error {
     Error::data(text::bounded(format!(
-        "{place} is no data contract: it must have \"kind\": DataContract, \"apiVersion\": v3.… and a list \
+        "{place} is not a data contract: it must have \"kind\": DataContract, \"apiVersion\": v3.… and a list \
          \"schema\""
     )))
 }

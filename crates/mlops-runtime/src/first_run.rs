@@ -25,6 +25,7 @@ use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::stage::restore_holdout;
 use mlops_core::stage::score::{self, Score};
 use mlops_core::stage::train::{self, Trained};
+use mlops_core::stage::verify;
 use mlops_core::text;
 use mlops_core::{Error, Result};
 use mlops_report::stage::{PAGE, Reported};
@@ -144,6 +145,7 @@ fn run_telling(
     if let Some(live) = &live
         && deployments.iter().any(decided)
     {
+        verify::live(context, &workspace.ledger, live)?;
         return Ok(FirstRun::TakenOver { release: live.clone() });
     }
     let lost = live.is_none() && !deployments.is_empty();
@@ -159,6 +161,7 @@ fn run_telling(
         && results_are_there(context)
         && scored_on_present_tests(context, workspace)?
     {
+        verify::live(context, &workspace.ledger, &release)?;
         return Ok(FirstRun::NothingNew { release, ingestion: Box::new(ingestion) });
     }
     // Users need not split their files: without test data some rows are set aside.

@@ -123,7 +123,7 @@ impl Presented {
         let unread = |path: &Path, what: &str, error: PemError| match error {
             PemError::Io(e) => bad(format!("cannot read {}: {e}", show(path))),
             PemError::NoItemsFound => bad(format!("{} holds no {what} as PEM", show(path))),
-            _ => bad(format!("{} is no sound PEM file of a {what}", show(path))),
+            _ => bad(format!("{} is not a usable PEM file of a {what}", show(path))),
         };
         let (certificate, key) = (&files.certificate, &files.key);
         let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);

@@ -225,7 +225,7 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
         let asked: Inference = serde_json::from_slice(&bytes).map_err(|e| {
             let text = String::from_utf8_lossy(&bytes);
             Problem::malformed(if e.is_data() {
-                format!("the body is no request for inference: {e}")
+                format!("the body is not a request for inference: {e}")
             } else {
                 unsound(&text, &e)
             })

@@ -258,7 +258,7 @@ impl fmt::Display for Problem {
                 )
             }
             Self::NotAFolder(key, folder) => {
-                write!(f, "{} is no folder: change \"{key}\"", text::printed(folder))
+                write!(f, "{} is not a folder: change \"{key}\"", text::printed(folder))
             }
             Self::Unreadable(key, folder) => write!(
                 f,

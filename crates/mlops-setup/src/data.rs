@@ -251,7 +251,7 @@ fn read(files: &[PathBuf], shown: &str) -> Result<Sample> {
     let foreign = |name: &String| name.chars().any(|c| c.is_control() && !c.is_whitespace());
     if sample.columns.iter().any(|column| foreign(&column.name)) {
         return Err(Error::data(format!(
-            "{shown} is no table: its first line has characters that are not text. Formats that are read are CSV, JSON, \
+            "{shown} is not a table: its first line has characters that are not text. Formats that are read are CSV, JSON, \
              Parquet and Excel, packed or not"
         )));
     }

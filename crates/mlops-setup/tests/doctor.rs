@@ -153,7 +153,7 @@ fn what_is_wrong_is_told() {
 
     scene.file(
         "out/ledger.sqlite",
-        "this is no ledger, but a text that is longer than the head of one is",
+        "this is not a ledger, but a text that is longer than the head of one is",
     );
     assert_eq!(found(&scene.examined(), "ledger").0, State::Wrong);
     std::fs::remove_dir_all(scene.path().join("in")).unwrap();

@@ -45,7 +45,9 @@ pub(super) fn send(
 
 fn mail(smtp: &Smtp, message: &Message) -> Result<lettre::Message, String> {
     let address = |address: &str| {
-        address.parse::<Mailbox>().map_err(|error| format!("{address:?} is no address: {error}"))
+        address
+            .parse::<Mailbox>()
+            .map_err(|error| format!("{address:?} is not an address: {error}"))
     };
     let from = address(&smtp.from)?;
     let domain = from.email.domain().to_owned();

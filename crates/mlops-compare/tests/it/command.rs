@@ -183,7 +183,7 @@ fn no_output_does_harm() {
         ("link.csv", "is one of the files that are read"),
         ("in/joined.csv", "\"input_folder_path\" and would be read as data"),
         ("test/joined.csv", "\"test_data_path\" and would be read as data"),
-        ("mine.csv", "is already there and is no comparison"),
+        ("mine.csv", "is already there and is not a comparison"),
         ("in", "is a folder"),
     ] {
         let more = Options { output: Some(scene.path(output)), ..Options::default() };

@@ -306,7 +306,7 @@ fn rule(mut section: Section, sinks: &[Sink]) -> AlertRule {
     let min_severity = section.choice("min_severity", &severities, Severity::Warning);
     let subject = section.text("subject");
     if let Some(Err(error)) = subject.as_deref().map(glob::Pattern::new) {
-        section.problem("subject", &format!("is no pattern with *, ? and […]: {error}"));
+        section.problem("subject", &format!("is not a pattern with *, ? and […]: {error}"));
     }
     let urgencies: Vec<_> = Urgency::ALL.iter().map(|u| (u.as_str(), Some(*u))).collect();
     let urgency = section.choice("severity", &urgencies, None);
@@ -401,7 +401,7 @@ mod tests {
             "\"alerts.sinks[5].tls\" is \"none\", and a password would cross the network readably",
             "names \"nonsense\"; the kinds are refused_file",
             "names \"z\", which is none of \"alerts.sinks\"",
-            "\"alerts.rules[1].subject\" is no pattern",
+            "\"alerts.rules[1].subject\" is not a pattern",
             "names \"r\" twice",
         ] {
             assert!(error.contains(part), "missing {part:?} in:\n{error}");

@@ -217,7 +217,7 @@ fn column(
     });
     let pattern = section.text("pattern");
     if let Some(Err(why)) = pattern.as_deref().map(regex_lite::Regex::new) {
-        section.problem("pattern", &format!("is no regular expression: {why}"));
+        section.problem("pattern", &format!("is not a regular expression: {why}"));
     }
     let contract = ColumnContract {
         name: column.name.clone(),
@@ -280,7 +280,7 @@ mod tests {
             "\"contract.columns.number_of_employees.min\" must be a number, as the column is, not \"x\"",
             "did you mean \"contract.columns.number_of_employees.required\"?",
             "\"contract.columns.age\" names a column that is not in \"schema\"",
-            "\"contract.columns.corporation.pattern\" is no regular expression",
+            "\"contract.columns.corporation.pattern\" is not a regular expression",
             "\"contract.columns.corporation.min\" must be a text",
             "\"contract.rows.versus_median\" must be a number from 0.001 to 1",
             "\"contract.new_columns\" must be one of",

@@ -174,7 +174,7 @@ mod tests {
             let text = format!("{error:?}");
             let name = path.replace("[]", "[0]");
             assert!(text.contains(&format!("\\\"{name}")), "{path} {sample}: {text}");
-            assert!(!text.contains(&format!("\\\"{name}\\\" is no key")), "{text}");
+            assert!(!text.contains(&format!("\\\"{name}\\\" is not a key")), "{text}");
         }
         let page = include_str!("../../../../docs/configuration.md");
         let (general, sources) = page.split_once("## Keys of an entry of `sources`").unwrap();

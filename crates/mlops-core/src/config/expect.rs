@@ -120,7 +120,7 @@ fn business_date(section: &mut Section, schema: &Schema) -> Option<String> {
     let name = section.text("business_date")?;
     if !schema.columns().iter().any(|column| column.name == name) {
         let problem = format!(
-            "names the column {name:?}, which is not in \"schema\"; one that is no feature can stand in \
+            "names the column {name:?}, which is not in \"schema\"; one that is not a feature can stand in \
              \"schema.id\""
         );
         section.problem("business_date", &problem);

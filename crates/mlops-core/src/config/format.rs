@@ -133,7 +133,10 @@ fn character(section: &mut Section, key: &'static str, takes: fn(char) -> bool) 
     match (characters.next(), characters.next()) {
         (Some(c), None) if takes(c) => Some(c),
         _ => {
-            section.problem(key, "must be a single ASCII character that is no letter and no digit");
+            section.problem(
+                key,
+                "must be a single ASCII character that is neither a letter nor a digit",
+            );
             None
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn holdout(
                 key,
                 &format!(
                     "names the column \"{name}\": name columns of \"schema\" other than the target; \
-                     one that is no feature can stand in \"schema.id\""
+                     one that is not a feature can stand in \"schema.id\""
                 ),
             );
         }

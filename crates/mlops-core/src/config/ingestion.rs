@@ -324,7 +324,7 @@ fn check_latest(section: &mut Section, ingestion: &Ingestion, schema: &Schema) {
                 key,
                 &format!(
                     "names the column \"{name}\": name columns of \"schema\" other than the target; one \
-                     that is no feature can stand in \"schema.id\""
+                     that is not a feature can stand in \"schema.id\""
                 ),
             );
         }

@@ -451,7 +451,7 @@ mod tests {
         let text = r#"{"input_folder_path": 3, "output_folder_path": "x",
             "test_data_path": "x", "ouput_model_path": "m", "prod_deployment_path": "p",
             "training": {"C": -1, "solvr": "newton", "missing": "zero"},
-            "schema": {"numeric": ["a", "a"], "target": "y"}}"#;
+            "schema": {"numeric": ["a", "a", "y", " b"], "target": "y"}}"#;
         let error = Config::parse(text, Path::new("config.json")).unwrap_err().to_string();
         for part in [
             "problems in config.json",
@@ -461,7 +461,9 @@ mod tests {
             "\"training.C\" must be a number from",
             "\"training.solvr\" is not a known key; did you mean \"training.solver\"?",
             "\"training.missing\" must be one of \"median\", \"mean\"",
-            "names the column \"a\" twice",
+            "\"schema.numeric\" names the column \"a\" twice",
+            "\"schema.numeric\" has the column name \" b\": trim it",
+            "\"schema.target\" names the column \"y\", which \"schema.numeric\" names too",
         ] {
             assert!(error.contains(part), "missing {part:?} in:\n{error}");
         }

@@ -111,7 +111,7 @@ fn unknown(name: &str, features: &[&String]) -> String {
         Some(known) => format!("did you mean \"{}\"?", text::name(known)),
         None => format!("the features are {}", text::names(features)),
     };
-    format!("names \"{}\", which is no feature; {advice}", text::name(name))
+    format!("names \"{}\", which is not a feature; {advice}", text::name(name))
 }
 
 #[cfg(test)]
@@ -149,10 +149,10 @@ mod tests {
         for (reasons, part) in [
             (
                 r#"{"last_contct": "x"}"#,
-                "\"schema.reasons\" names \"last_contct\", which is no feature; did you mean \
+                "\"schema.reasons\" names \"last_contct\", which is not a feature; did you mean \
                  \"last_contact\"?",
             ),
-            (r#"{"left": "x"}"#, "which is no feature; the features are last_contact, country"),
+            (r#"{"left": "x"}"#, "which is not a feature; the features are last_contact, country"),
             (r#"{"country": ""}"#, "has for \"country\" neither a text of 1 to 200 characters"),
             (r#"{"country": {"up": "x"}}"#, "{ \"raises\": \"text\", \"lowers\": \"text\" }"),
             (r#"{"country": {}}"#, "or of one of them"),

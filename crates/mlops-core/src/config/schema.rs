@@ -2,7 +2,7 @@
 //!
 //! Not for how a column is used: see [`crate::table::schema`].
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::choices::Pooling;
 use super::reasons::{self, Reasons};
@@ -43,13 +43,29 @@ pub(super) fn schema(mut section: Section) -> SchemaSection {
     if numeric.is_empty() && date.is_empty() && categorical.is_empty() {
         section.problem("numeric", "and \"schema.categorical\" are empty: name a feature column");
     }
-    let mut seen = BTreeSet::new();
-    for name in id.iter().chain(&numeric).chain(&date).chain(&categorical).chain([&target]) {
+    let target_only = std::slice::from_ref(&target);
+    let lists: [(&str, &[String]); 5] = [
+        ("id", &id),
+        ("numeric", &numeric),
+        ("date", &date),
+        ("categorical", &categorical),
+        ("target", target_only),
+    ];
+    let mut seen = BTreeMap::new();
+    for (key, name) in lists.iter().flat_map(|(key, names)| names.iter().map(move |n| (*key, n))) {
+        let shown = text::name(name);
         if name.trim() != name || name.is_empty() {
-            section.problem("", &format!("has the column name {name:?}: trim it"));
+            section.problem(key, &format!("has the column name \"{shown}\": trim it"));
         }
-        if !seen.insert(name) {
-            section.problem("", &format!("names the column \"{name}\" twice"));
+        match seen.insert(name, key) {
+            Some(other) if other == key => {
+                section.problem(key, &format!("names the column \"{shown}\" twice"));
+            }
+            Some(other) => section.problem(
+                key,
+                &format!("names the column \"{shown}\", which \"schema.{other}\" names too"),
+            ),
+            None => {}
         }
     }
     let positive = section.label("positive_label").unwrap_or_else(|| "1".to_owned());

@@ -90,7 +90,7 @@ pub(super) fn shapes(section: &mut Section, schema: &Schema) -> Shapes {
     let mut shapes = Shapes::default();
     for (name, mut column) in section.named("splines") {
         if !has(&name, &[Role::Numeric]) {
-            column.problem_here("is no column of \"schema.numeric\": name one");
+            column.problem_here("is not a column of \"schema.numeric\": name one");
         }
         let knots = column.integer("knots", &(3..=7), 4);
         column.finish();
@@ -99,7 +99,7 @@ pub(super) fn shapes(section: &mut Section, schema: &Schema) -> Shapes {
     for (name, mut column) in section.named("bins") {
         if !has(&name, &[Role::Numeric, Role::Categorical]) {
             column.problem_here(
-                "is no column of \"schema.numeric\" or \"schema.categorical\": name one",
+                "is not a column of \"schema.numeric\" or \"schema.categorical\": name one",
             );
         }
         if shapes.splines.contains_key(&name) {
@@ -112,7 +112,7 @@ pub(super) fn shapes(section: &mut Section, schema: &Schema) -> Shapes {
     }
     for (name, mut column) in section.named("dates") {
         if !has(&name, &[Role::Date]) {
-            column.problem_here("is no column of \"schema.date\": name one");
+            column.problem_here("is not a column of \"schema.date\": name one");
         }
         let against = match column.text("against").as_deref() {
             None | Some("newest") => Against::Newest,
@@ -211,10 +211,10 @@ mod tests {
         for (wrong, expected) in [
             (
                 r#""splines":{"job":{}}"#,
-                "\"training.splines.job\" is no column of \"schema.numeric\"",
+                "\"training.splines.job\" is not a column of \"schema.numeric\"",
             ),
             (r#""splines":{"age":{"knots":9}}"#, "whole number from 3 to 7"),
-            (r#""bins":{"where":{}}"#, "\"training.bins.where\" is no column"),
+            (r#""bins":{"where":{}}"#, "\"training.bins.where\" is not a column"),
             (r#""bins":{"age":{}},"splines":{"age":{}}"#, "a column is either"),
             (r#""bins":{"age":{"max_bin":3}}"#, "did you mean \"training.bins.age.max_bins\"?"),
             (r#""bins":{"age":{}},"scorecard":{}"#, "the numeric column \"income\" needs an entry"),

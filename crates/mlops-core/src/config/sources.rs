@@ -391,8 +391,9 @@ fn check(section: &Section, source: &Source, schema: &Schema, says_format: bool)
         let keys = ["request_id", "row", "inference_id"];
         let key = source.role == Role::Labels && keys.contains(&name.as_str());
         if !key && !schema.columns().iter().any(|column| column.name == *name) {
-            let message =
-                format!("gives \"{theirs}\" the name \"{name}\", which is no column of \"schema\"");
+            let message = format!(
+                "gives \"{theirs}\" the name \"{name}\", which is not a column of \"schema\""
+            );
             section.problem("columns", &message);
         }
         if !ours.insert(name) {

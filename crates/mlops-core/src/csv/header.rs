@@ -198,7 +198,7 @@ fn missing_message(missing: &[&str], found: &[String], present: bool) -> String 
             " (this is UTF-16 or no text at all: save it as \"CSV UTF-8\")".into()
         }
         (_, Some((name, found))) => format!(
-            " (\"{}\" is no other spelling of \"{}\": names must be equal, letter for letter)",
+            " (\"{}\" is spelt differently from \"{}\": names must match letter for letter)",
             text::visible(&escape_non_ascii(found)),
             text::visible(&escape_non_ascii(name)),
         ),

@@ -145,8 +145,8 @@ pub(crate) fn judge(
         .iter()
         .any(|(error, n)| *error == ErrorType::TooManyColumns && *n == counts.rows_read);
     let first_name = if all_too_long {
-        ". Every row has more cells than the header has names: the name of the first column may be missing, as R's \
-         write.table leaves it out for row names"
+        ". Every row has more cells than the header has names: either the name of the first column is missing, as R's \
+         write.table leaves it out for row names, or rows end with a separator and the header does not"
     } else {
         ""
     };

@@ -310,7 +310,7 @@ impl<'de> Visitor<'de> for Fields {
             prediction: match field(&mut map, "prediction")? {
                 Value::String(text) => text,
                 Value::Number(number) => number.to_string(),
-                _ => return Err(Error::custom("the prediction is no label")),
+                _ => return Err(Error::custom("the prediction is not a label")),
             },
             probability: field(&mut map, "probability")?,
             inference_id: None,

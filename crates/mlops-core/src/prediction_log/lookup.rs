@@ -38,7 +38,7 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let parts = text.rsplit_once(':').and_then(|(file, byte)| Some((file, byte.parse().ok()?)));
-        let (file, byte) = parts.ok_or_else(|| format!("{text:?} is no place in the log"))?;
+        let (file, byte) = parts.ok_or_else(|| format!("{text:?} is not a place in the log"))?;
         Ok(Self { file: file.to_owned(), byte })
     }
 }

@@ -304,7 +304,7 @@ impl<'a> Store<'a> {
             Pointer::Vacant => Ok(None),
             Pointer::Release(id) => Ok(Some(id)),
             Pointer::Foreign(target) => Err(Error::conflict(format!(
-                "{place} is a link to {}, which is no release of {}: remove the link and deploy",
+                "{place} is a link to {}, which is not a release of {}: remove the link and deploy",
                 target.display(),
                 self.models.display()
             ))),

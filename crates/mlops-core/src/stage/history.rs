@@ -111,7 +111,7 @@ pub fn run(context: &Context) -> Result<History> {
             "{place} points to {id}, which is not what was recorded last: somebody moved it"
         )),
         (_, _, Pointer::Foreign(target)) => {
-            Some(format!("{place} points to {}, which is no release of ours", target.display()))
+            Some(format!("{place} points to {}, which is not a release of ours", target.display()))
         }
         (_, _, Pointer::Occupied) => Some(format!("{place} is not a pointer any more")),
     });

@@ -30,6 +30,7 @@ use crate::prediction_log::reader::{read, tail};
 use crate::prediction_log::{LogFile, Want, files::list};
 use crate::run::attention::{Fact, Finding};
 use crate::run::context::{Context, Report, Workspace};
+use crate::table::Table;
 use crate::table::schema::Schema;
 use crate::{Error, ErrorKind, Result, text};
 
@@ -353,18 +354,7 @@ fn read_labels(
                 continue;
             }
             progress.rows = index;
-            let key = keys.of_row(table, i);
-            let ids = key.as_ref().filter(|_| keys.by == JoinBy::Ids);
-            if keys.has_forgotten(forgotten, ids) {
-                continue;
-            }
-            let Some(key) = key else {
-                progress.without_key += 1;
-                continue;
-            };
-            let time = keys.time_of(table, i);
-            let positive = table.labels[i];
-            store.label(&mut progress, &NewLabel { key, time, known: came, positive })?;
+            take_label(store, &mut progress, (keys, forgotten), (table, i), came)?;
             pending += 1;
             if pending == PIECE {
                 store.set_label_file(&mut progress)?;
@@ -426,17 +416,7 @@ fn read_received(
             progress.unreadable += unread.len() as u64;
             for i in 0..table.len() {
                 (new, pending) = (new + 1, pending + 1);
-                let key = keys.of_row(table, i);
-                let ids = key.as_ref().filter(|_| keys.by == JoinBy::Ids);
-                if keys.has_forgotten(forgotten, ids) {
-                    continue;
-                }
-                let Some(key) = key else {
-                    progress.without_key += 1;
-                    continue;
-                };
-                let (time, positive) = (keys.time_of(table, i), table.labels[i]);
-                store.label(&mut progress, &NewLabel { key, time, known: batch.came, positive })?;
+                take_label(store, &mut progress, (keys, forgotten), (table, i), batch.came)?;
             }
             Ok(())
         });
@@ -459,6 +439,28 @@ fn read_received(
         store.commit()?;
     }
     Ok(new)
+}
+
+/// Records the label of row `i` of a table, which came at the time `came`, unless the row has no key or
+/// is of somebody who was erased.
+fn take_label(
+    store: &mut Store,
+    progress: &mut LabelFile,
+    (keys, forgotten): (&Keys, Option<&Forgotten>),
+    (table, i): (&Table, usize),
+    came: i64,
+) -> Result<()> {
+    let key = keys.of_row(table, i);
+    let ids = key.as_ref().filter(|_| keys.by == JoinBy::Ids);
+    if keys.has_forgotten(forgotten, ids) {
+        return Ok(());
+    }
+    let Some(key) = key else {
+        progress.without_key += 1;
+        return Ok(());
+    };
+    let (time, positive) = (keys.time_of(table, i), table.labels[i]);
+    store.label(progress, &NewLabel { key, time, known: came, positive })
 }
 
 /// The digest of a file, and whether it only continues what is `known`, so that the rows that were

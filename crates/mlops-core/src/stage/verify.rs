@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::ids::{DatasetVersion, FindingKind, ReleaseId};
+use crate::ledger::Ledger;
+use crate::release::Release;
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report};
 use crate::run::trust;
@@ -147,6 +149,30 @@ pub fn run(context: &Context, which: &Which, trusted: &[PathBuf]) -> Result<Veri
     Ok(Verified { releases, sound })
 }
 
+/// The live release `id`, verified.
+///
+/// # Errors
+/// If it is damaged; the error names the ways out that there are.
+pub fn live(context: &Context, ledger: &Ledger, id: &ReleaseId) -> Result<Release> {
+    let store = context.store();
+    let damage = match store.verify(id) {
+        Ok(release) => return Ok(release),
+        Err(damage) => damage,
+    };
+    let earlier = ledger.earlier_releases(id)?;
+    let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
+        "go back with `deployment rollback`, or "
+    } else {
+        ""
+    };
+    Err(Error::artifact(
+        store.folder(id).display().to_string(),
+        format!(
+            "the live release is damaged ({damage}): {back}train a new one with `fullprocess --force`"
+        ),
+    ))
+}
+
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for checked in &self.releases {
@@ -167,11 +193,11 @@ impl fmt::Display for Verified {
                 writeln!(f, "  signed by {}", text::names(signed_by))?;
             }
         }
-        if self.releases.iter().any(|r| r.problem.is_some()) {
+        if self.releases.iter().any(|r| r.live && r.problem.is_some()) {
             writeln!(
                 f,
                 "`deployment rollback --reason \"…\"` makes the last sound release before the live \
-                 one live again"
+                 one live again, if there is one; `fullprocess --force` trains a new one"
             )?;
         }
         Ok(())

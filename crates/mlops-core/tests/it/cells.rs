@@ -151,7 +151,7 @@ fn row_names_without_a_name_in_the_header_are_recognised() {
     scene.file("in/a.csv", "\"id\",\"x\",\"y\"\n\"1\",\"a\",1,0\n\"2\",\"b\",2,1\n");
     scene.file("in/b.csv", "id,x,y\n1,a,1,0\nc,2,1\n");
     let report = scene.ingest().unwrap();
-    let hint = "the name of the first column may be missing";
+    let hint = "the name of the first column is missing";
     assert!(reason(&report, "a.csv").contains(hint), "{}", reason(&report, "a.csv"));
     // Here the header fits some of the rows.
     assert!(!reason(&report, "b.csv").contains(hint), "{}", reason(&report, "b.csv"));
@@ -256,9 +256,9 @@ fn names_that_are_not_text_or_look_alike_are_told_apart() {
         (b"PAR1\x15\x04", "binary format"),
         (&utf16, "UTF-16"),
         (b"id|x|y\n1|2|0\n", "'|'"),
-        (b"ID,X,Y\n1,2,0\n", "\"ID\" is no other spelling of \"id\""),
-        ("id,\u{445},y\n1,2,0\n".as_bytes(), "\"\\u{445}\" is no other spelling of \"x\""),
-        (b"id,x,Y_\n1,2,0\n", "\"Y_\" is no other"),
+        (b"ID,X,Y\n1,2,0\n", "\"ID\" is spelt differently from \"id\""),
+        ("id,\u{445},y\n1,2,0\n".as_bytes(), "\"\\u{445}\" is spelt differently from \"x\""),
+        (b"id,x,Y_\n1,2,0\n", "\"Y_\" is spelt"),
         (b"Report of 2024\nid,x,y\n", "is its first line a header?"),
     ];
     for (content, expected) in cases {

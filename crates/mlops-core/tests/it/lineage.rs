@@ -89,7 +89,7 @@ impl Specification {
             }
             let file = address.split_once('#').map_or(address, |(file, _)| file);
             let Some(schema) = self.facets.get(file) else {
-                faults.push(format!("{name} calls itself {address}, which is no schema"));
+                faults.push(format!("{name} calls itself {address}, which is not a schema"));
                 continue;
             };
             let defined = schema["properties"][name]["$ref"].as_str().unwrap_or("no such facet");

@@ -202,7 +202,7 @@ fn a_file_that_changes_under_our_eyes_waits_and_its_twin_does_not() {
     let report = report.unwrap();
     let (changing, taken) = (FileStatus::Changing, FileStatus::Ingested);
     assert_eq!(status(&report), [("a.csv", changing), ("b.csv", taken), ("c.csv", taken)]);
-    assert!(!report.new_failures, "to wait is no failure");
+    assert!(!report.new_failures, "to wait is not a failure");
     let first = format!("{HEADER}a,1,2,3,1\nb,1,2,3,0\nc,1,2,3,0\n");
     assert_eq!(scene.read("out/finaldata2.csv"), first);
     assert_eq!(scene.ingest().unwrap().version, Some(DatasetVersion(3)));

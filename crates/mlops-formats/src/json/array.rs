@@ -259,7 +259,7 @@ fn push(columns: &mut Columns, element: &[u8], number: u32, max_bytes: usize, ba
     let start = batch.text.len();
     let told = |message: &str| Err(Why::Other(ErrorType::InvalidJson, message.to_owned()));
     let read = if element.first() != Some(&b'{') {
-        told("this element of the array is no object")
+        told("this element of the array is not an object")
     } else if std::str::from_utf8(element).is_err() {
         let message = "the bytes are not UTF-8: save the file as UTF-8".to_owned();
         Err(Why::Other(ErrorType::InvalidUnicode, message))

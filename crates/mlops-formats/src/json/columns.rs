@@ -240,7 +240,7 @@ impl Columns {
 fn unescaped(raw: &[u8]) -> Result<String, Refusal> {
     let quoted = [b"\"", raw, b"\""].concat();
     serde_json::from_slice(&quoted)
-        .map_err(|_| Refusal::Told("a text has an escape that is no character".to_owned()))
+        .map_err(|_| Refusal::Told("a text has an escape that is not a character".to_owned()))
 }
 
 #[cfg(test)]

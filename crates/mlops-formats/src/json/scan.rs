@@ -206,7 +206,7 @@ impl<'a> Scanner<'a> {
             return Ok(value);
         }
         let cut_off = word.starts_with(rest);
-        Err(if cut_off { Problem::End } else { Problem::Syntax("a word is no value") })
+        Err(if cut_off { Problem::End } else { Problem::Syntax("a word is not a value") })
     }
 
     fn digits(&mut self) -> Result<(), Problem> {

@@ -49,7 +49,7 @@ fn manifest(folder: &Path) -> Result<Value, String> {
 fn live(world: &World) -> Result<Option<String>, String> {
     let pointer = world.root.join("live");
     let Ok(target) = fs::read_link(&pointer) else {
-        ensure(pointer.symlink_metadata().is_err(), || "the pointer is no link".to_owned())?;
+        ensure(pointer.symlink_metadata().is_err(), || "the pointer is not a link".to_owned())?;
         return Ok(None);
     };
     ensure(target.is_relative(), || format!("the pointer is {}", target.display()))?;

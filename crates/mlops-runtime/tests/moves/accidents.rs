@@ -69,7 +69,8 @@ fn without_its_releases_the_one_command_is_named_that_makes_one() {
     let run = place.run("fullprocess", &[]).ends_with(1);
     says(&run, &["damaged", "`fullprocess --force`"]);
     assert!(!run.stderr.contains("rollback"), "there is nothing to go back to: {run:#?}");
-    says(&place.run("deployment", &["verify"]).ends_with(1), &["damaged"]);
+    says(&place.run("deployment", &["verify"]).ends_with(1), &["damaged", "`fullprocess --force`"]);
+    says(&place.run("first_run", &[]).ends_with(1), &["damaged", "`fullprocess --force`"]);
     place.run("fullprocess", &["--force"]).ends_with(0);
     place.run("deployment", &["verify"]).ends_with(0);
     let run = place.run("fullprocess", &[]).ends_with(0);

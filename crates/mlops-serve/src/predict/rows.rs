@@ -256,7 +256,7 @@ impl<'a> Rows<'a> {
     /// Notes a value for column `c` that no column can hold.
     pub(crate) fn misfit(&mut self, c: usize, what: &str) {
         if self.wants == Wants::Labels || self.loaded.columns.slot(c) != Slot::Target {
-            self.fault(Some(c), || format!("{what} is no value of a column"));
+            self.fault(Some(c), || format!("{what} is not a value of a column"));
         }
     }
 

@@ -152,7 +152,7 @@ fn a_pair_that_cannot_be_used_is_refused_at_the_start() {
         ((text(""), good.1.clone()), "cert.pem holds no certificate as PEM"),
         ((good.1.clone(), good.1.clone()), "cert.pem holds no certificate as PEM"),
         ((good.0.clone(), text("nothing")), "key.pem holds no private key as PEM"),
-        ((good.0.replace("MII", "!!!"), good.1.clone()), "cert.pem is no sound PEM file"),
+        ((good.0.replace("MII", "!!!"), good.1.clone()), "cert.pem is not a usable PEM file"),
     ] {
         let error = bind(&pair).unwrap_err().to_string();
         assert!(error.contains("service.tls") && error.contains(expected), "{expected}: {error}");

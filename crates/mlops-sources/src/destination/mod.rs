@@ -106,7 +106,7 @@ impl Target {
 
     fn is_no_table() -> Error {
         Error::conflict(
-            "what has this name is no table: name another one in \"output.table.table\"",
+            "what has this name is not a table: name another one in \"output.table.table\"",
         )
     }
 }

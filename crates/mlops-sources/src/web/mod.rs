@@ -55,7 +55,7 @@ impl Page {
     pub(crate) fn new(source: &config::Source, uri: &str) -> Result<Self> {
         tls::ready();
         let wrong = |why: &str| Error::data(format!("{}: {why}", without_secrets(uri)));
-        let url = Url::parse(uri).map_err(|e| wrong(&format!("this is no address: {e}")))?;
+        let url = Url::parse(uri).map_err(|e| wrong(&format!("this is not an address: {e}")))?;
         let allowed = source.access.allow_hosts.clone();
         let host = url.host_str().unwrap_or_default().to_owned();
         // The address itself may be that of this machine; what it leads to may not.

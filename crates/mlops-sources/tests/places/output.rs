@@ -391,7 +391,7 @@ fn tables_of_others_are_left_alone() {
         world.execute("DROP TABLE clients");
         world.execute("CREATE VIEW clients AS SELECT 1 AS x");
         world.scene.rows("in/b.csv", &sample_rows(20, 3));
-        assert!(world.behind().contains("is no table"));
+        assert!(world.behind().contains("is not a table"));
         world.execute("DROP VIEW clients");
         world.delivers();
         assert_eq!(world.rows("1 = 1"), world.data(2), "a table that was dropped is made again");

@@ -2,41 +2,26 @@
 //!
 //! Not for making one live again: see [`super::restore_release`].
 
+use crate::Result;
 use crate::ids::{DatasetVersion, DecisionOutcome, FindingKind};
 use crate::model::Model;
 use crate::release::Release;
 use crate::run::asked::headline;
 use crate::run::attention::Remark;
 use crate::run::decision::Live;
-use crate::{Error, Result};
 
-use super::super::{asked, replay, score};
+use super::super::{asked, replay, score, verify};
 use super::DecisionRun;
 
 impl DecisionRun<'_> {
     /// The live release, verified; a damaged one stops the run unless it is forced. If none is
     /// live, the one that was last is made live again.
     pub(super) fn live(&mut self) -> Result<Option<Release>> {
-        let store = self.context.store();
-        let Some(id) = store.live()? else { return self.restore() };
-        match store.verify(&id) {
+        let Some(id) = self.context.store().live()? else { return self.restore() };
+        match verify::live(self.context, &self.workspace.ledger, &id) {
             Ok(release) => Ok(Some(self.note_live(release))),
             Err(_) if self.options.force => Ok(None),
-            Err(e) => {
-                let earlier = self.workspace.ledger.earlier_releases(&id)?;
-                let back = if earlier.iter().any(|id| store.verify(id).is_ok()) {
-                    "go back with `deployment rollback`, or "
-                } else {
-                    ""
-                };
-                Err(Error::artifact(
-                    store.folder(&id).display().to_string(),
-                    format!(
-                        "the live release is damaged ({e}): {back}train a new one with `fullprocess \
-                         --force`"
-                    ),
-                ))
-            }
+            Err(error) => Err(error),
         }
     }
 

@@ -87,7 +87,7 @@ fn columns(request: &Request, schema: &Schema, kept: &[String]) -> Result<Vec<St
     let texts: Vec<&str> = schema.names(Role::Id).chain(schema.names(Role::Categorical)).collect();
     if let Some(unknown) = request.by.iter().find(|name| !texts.contains(&name.as_str())) {
         return Err(Error::data(format!(
-            "\"{}\" is no id and no category of \"schema\": there are {}",
+            "\"{}\" is neither an id nor a category of \"schema\": there are {}",
             text::name(unknown),
             text::names(&texts)
         )));
