@@ -61,7 +61,7 @@ dist: needs ## An archive for machines without Rust, and a package of Debian, in
 cluster-up: ## A scheduler and two executors on this machine (docs/growing.md)
 	@packaging/cluster.sh up
 
-cluster-first-run: ## The shipped files become a data set, a model and its score on them
+cluster-first-run: ## The shipped files become a data set and a live model with its reports
 	@packaging/cluster.sh first-run
 
 cluster-down: ## Stop them

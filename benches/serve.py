@@ -6,7 +6,7 @@
 In each round every contestant answers each load in turn, so that all meet the same noise: `one row` and
 `1,000 rows` of JSON by `POST`. The peers are a tuned FastAPI (`peers/serve_fastapi.py`: orjson, numpy,
 uvicorn with uvloop and httptools, two workers, no log), and, with `--axum`, a program of axum alone that
-answers `GET /hello` and is given a port as its argument. The service runs as it is installed, with its log of requests. Printed are medians and the ratio of every round, in microseconds of user and system time of the
+answers `GET /hello` and is given a port as its argument (`peers/serve_axum.rs` says how to build it). The service runs as it is installed, with its log of requests. Printed are medians and the ratio of every round, in microseconds of user and system time of the
 server's processes per request. Needs `wrk`, and for FastAPI a Python with fastapi, uvicorn[standard], orjson and numpy.
 """
 import argparse, json, os, pathlib, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time

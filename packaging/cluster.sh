@@ -57,9 +57,7 @@ first-run)
   "engine": { "kind": "ballista", "scheduler": "127.0.0.1:27050", "range_mib": 0.01, "partitions": 4 }
 }
 CONFIG
-    "$program" ingestion --config "$folder/config.json"
-    "$program" training --config "$folder/config.json"
-    "$program" scoring --config "$folder/config.json"
+    "$program" first_run --config "$folder/config.json"
     ;;
 down)
     for name in executor1 executor2 scheduler; do

@@ -38,13 +38,13 @@ struct Cluster {
     runtime: Runtime,
 }
 
-/// The cluster that `config` names.
+/// The cluster that `config` names. Whether it answers shows when there is work for it: a run that finds nothing new
+/// needs no cluster, and one that does records that it failed.
 ///
 /// # Errors
-/// If its scheduler does not answer.
+/// If this process can start no threads.
 pub(crate) fn connect(config: &Config) -> Result<Option<Arc<dyn Engine>>> {
     let Configured::Ballista(settings) = &config.engine else { return Ok(None) };
-    reach(&settings.scheduler)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| Error::io("start threads for", Path::new("tokio"), e))?;
@@ -130,12 +130,14 @@ impl Cluster {
         hashes: &[PathBuf],
         sql: &str,
     ) -> Result<Vec<RecordBatch>> {
+        let scheduler = &self.settings.scheduler;
+        reach(scheduler)?;
         let deadline = self.settings.deadline;
         let query = async {
             let partitions = table.map_or(0, |table| table.partitions);
             let config = session::config(partitions.max(self.settings.partitions))?;
             let state = session::state(config)?;
-            let url = format!("df://{}", self.settings.scheduler);
+            let url = format!("df://{scheduler}");
             let context = SessionContext::remote_with_state(&url, state).await?;
             // Ballista has put its own functions in the place of those of the state.
             for function in functions::all() {
@@ -155,20 +157,19 @@ impl Cluster {
             context.sql(sql).await?.collect().await
         };
         let outcome = self.runtime.block_on(async { tokio::time::timeout(deadline, query).await });
-        let scheduler = &self.settings.scheduler;
         match outcome {
             Ok(Ok(batches)) => Ok(batches),
             Ok(Err(e)) => {
                 reach(scheduler)?;
                 Err(Error::remote(format!(
-                    "the cluster of {scheduler} gave up: {e}. Nothing was changed; run this again once it is well"
+                    "the cluster of {scheduler} gave up: {e}. This step changed nothing; run this again once it is well"
                 )))
             }
             Err(_) => {
                 reach(scheduler)?;
                 Err(Error::remote(format!(
                     "the cluster of {scheduler} took longer than {} s (\"engine.deadline_seconds\"): look whether \
-                     its executors are well. Nothing was changed",
+                     its executors are well. This step changed nothing",
                     deadline.as_secs()
                 )))
             }
@@ -181,35 +182,61 @@ impl Cluster {
     /// of it on twice and some not at all. That every row was counted once is therefore checked against the
     /// files themselves: by the number of rows, and by that of their stretches.
     fn duplicates(&self, hashes: &[PathBuf]) -> Result<i64> {
-        let (mut rows, mut stretches) = (0, 0);
+        let mut there = Extent::default();
         for path in hashes {
-            let (count, stretch) = crate::hashes::extent(path)?;
-            rows += count;
-            stretches += count * (stretch % STRETCHES);
+            let (rows, stretch) = crate::hashes::extent(path)?;
+            there.rows += rows;
+            there.stretches += rows * (stretch % STRETCHES);
         }
         let batches = self.query(None, hashes, &counting())?;
-        let sums = |column: usize| -> Result<i64> {
-            let mut sum = 0;
-            for batch in &batches {
-                let values = cast(batch.column(column), &DataType::Int64)
-                    .map_err(|e| Error::backend("arrow", e))?;
-                sum += values.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
-            }
-            Ok(sum)
-        };
-        let [different, counted, of_stretches] = [sums(0)?, sums(1)?, sums(2)?];
-        if (counted, of_stretches) == (rows, stretches) {
-            Ok(rows - different)
-        } else {
-            Err(worthless(&format!("counted {counted} rows where there are {rows}")))
-        }
+        let counted = Extent { rows: sum_of(&batches, 1)?, stretches: sum_of(&batches, 2)? };
+        counted.check(there)?;
+        Ok(there.rows - sum_of(&batches, 0)?)
     }
+}
+
+/// How many rows there are, and a sum that tells whether they are those of all stretches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Extent {
+    rows: i64,
+    /// For each row, the number of its stretch modulo [`STRETCHES`].
+    stretches: i64,
+}
+
+impl Extent {
+    /// Refuses what was counted unless it is what is `there`.
+    fn check(self, there: Self) -> Result<()> {
+        if self == there {
+            return Ok(());
+        }
+        let Self { rows, stretches } = there;
+        Err(worthless(&if self.rows == rows {
+            format!(
+                "counted as many rows as there are, {rows}, but rows of some stretches more than once and of others \
+                 not at all (the sum of the numbers of their stretches is {} and must be {stretches})",
+                self.stretches
+            )
+        } else {
+            format!("counted {} rows where there are {rows}", self.rows)
+        }))
+    }
+}
+
+/// The sum of a column of integers, of which an empty one is 0.
+fn sum_of(batches: &[RecordBatch], column: usize) -> Result<i64> {
+    let mut sum = 0;
+    for batch in batches {
+        let values = cast(batch.column(column), &DataType::Int64);
+        let values = values.map_err(|e| Error::backend("arrow", e))?;
+        sum += values.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
+    }
+    Ok(sum)
 }
 
 /// What an answer that cannot be right is.
 fn worthless(what: &str) -> Error {
     Error::remote(format!(
-        "the cluster {what}, as it may when an executor is lost: its answer is not used. Nothing was changed; \
+        "the cluster {what}, as it may when an executor is lost: its answer is not used. This step changed nothing; \
          run this again once it is well"
     ))
 }
@@ -247,12 +274,7 @@ impl Engine for Cluster {
         let table = self.table(&tasks)?;
         let due = self.duplicates(hashes)?;
         let batches = self.query(Some(&table), hashes, &sifting())?;
-        let mut found = 0;
-        for batch in &batches {
-            let counts =
-                cast(batch.column(2), &DataType::Int64).map_err(|e| Error::backend("arrow", e))?;
-            found += counts.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
-        }
+        let found = sum_of(&batches, 2)?;
         if found != due {
             return Err(worthless(&format!("found {found} duplicates where there are {due}")));
         }
@@ -307,4 +329,32 @@ fn counting() -> String {
            FROM hashes GROUP BY high, low
          )"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_count_says_what_is_wrong() {
+        let there = Extent { rows: 10, stretches: 40 };
+        assert!(there.check(there).is_ok());
+        let said = |counted: Extent| counted.check(there).unwrap_err().to_string();
+        let fewer = said(Extent { rows: 9, ..there });
+        assert!(fewer.contains("counted 9 rows where there are 10"), "{fewer}");
+        let others = said(Extent { stretches: 41, ..there });
+        assert!(others.contains("as many rows as there are, 10,"), "{others}");
+        assert!(others.contains("is 41 and must be 40"), "{others}");
+    }
+
+    #[test]
+    fn a_sum_goes_over_all_batches_whatever_the_width_of_their_integers() {
+        let batch = |values: ArrayRef| RecordBatch::try_from_iter([("n", values)]).unwrap();
+        let batches = [
+            batch(Arc::new(Int64Array::from(vec![Some(7), None]))),
+            batch(Arc::new(datafusion::arrow::array::UInt32Array::from(vec![5, 1]))),
+        ];
+        assert_eq!(sum_of(&batches, 0).unwrap(), 13);
+        assert_eq!(sum_of(&[], 0).unwrap(), 0);
+    }
 }

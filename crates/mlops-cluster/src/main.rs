@@ -9,22 +9,24 @@ mod hashes;
 mod serve;
 mod session;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use mlops_core::ids::Step;
-use mlops_core::stage::{ingest, score, train};
+use mlops_core::stage::{decide, diagnose, ingest, score, train};
+use mlops_runtime::{dependencies, first_run, fullprocess};
 use mlops_sources::Everywhere;
 
-/// Runs ingestion, training and scoring on a cluster of Apache DataFusion Ballista, with the same data sets, models
-/// and scores to the byte as on one machine
+/// Runs the work of the other programs on a cluster of Apache DataFusion Ballista, with the same data sets, models,
+/// scores and decisions to the byte as on one machine
 #[derive(Parser)]
 #[command(
     version = mlops_runtime::VERSION,
     after_help = "The section \"engine\" of the configuration names the scheduler. Scheduler, executors and this \
                   program must see the folders of the workspace under the same paths.\n\nExit codes: 0 done or \
-                  nothing new, 1 a file or the run failed, 2 wrong usage or configuration, 3 done, but the table \
-                  of the database is behind, 75 another run is at work"
+                  nothing new, 1 a file or the run failed, 2 wrong usage or configuration, 3 done, but a person is \
+                  needed or the table of the database is behind, 75 another run is at work"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -47,6 +49,17 @@ enum Command {
 
     /// Score the latest model on the current test data: F1 with its interval, beside the best constant answer
     Scoring(Alone),
+
+    /// Predictions of the deployed model on a data set, and statistics of its columns
+    Diagnostics(Diagnostics),
+
+    /// Decide and act alone, started by cron: is there new data, has the live model drifted, may a retrained one go
+    /// live? Records why
+    Fullprocess(FullProcess),
+
+    /// Ingest, train, score, deploy, diagnose and report: from a folder of files to a live model
+    #[command(name = "first_run")]
+    FirstRun(FirstRun),
 }
 
 /// The options of `ingestion` that there are on a cluster.
@@ -75,6 +88,47 @@ struct Alone {
     common: mlops_runtime::Common,
 }
 
+/// The options of `diagnostics` that there are on a cluster.
+#[derive(Args)]
+struct Diagnostics {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+
+    /// The CSV file to look at [default: the newest data set]
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+}
+
+/// The options of `fullprocess`; its decisions are explained by `fullprocess --explain` of one machine.
+#[derive(Args)]
+struct FullProcess {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+
+    /// Decide and retrain even if nothing is new or nothing drifted
+    #[arg(long)]
+    force: bool,
+
+    /// Let a model go live that does no better than the best constant answer
+    #[arg(long)]
+    accept: bool,
+
+    /// Stop after the verdict on drift, and write nothing
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
+}
+
+/// The options of `first_run` that there are on a cluster.
+#[derive(Args)]
+struct FirstRun {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+
+    /// Make the model live even if it does no better than the best constant answer
+    #[arg(long)]
+    accept: bool,
+}
+
 fn on_the_cluster(common: mlops_runtime::Common) -> mlops_runtime::Common {
     common.reaching(Everywhere::new()).on_an_engine(engine::connect)
 }
@@ -94,6 +148,29 @@ fn main() -> ExitCode {
         }
         Command::Scoring(Alone { common }) => {
             mlops_runtime::run(Step::Scoring, &on_the_cluster(common), score::run)
+        }
+        Command::Diagnostics(Diagnostics { common, data }) => {
+            let options = diagnose::Options {
+                data,
+                dependencies: dependencies::built_in(),
+                ..diagnose::Options::default()
+            };
+            mlops_runtime::run(Step::Diagnostics, &on_the_cluster(common), |context, workspace| {
+                diagnose::run(context, workspace, &options)
+            })
+        }
+        Command::Fullprocess(FullProcess { common, force, accept, dry_run }) => {
+            let common = on_the_cluster(common);
+            let options = decide::Options { force, dry_run, accept };
+            if dry_run {
+                return mlops_runtime::look(&common, |context| decide::rehearse(context, options));
+            }
+            mlops_runtime::run_unattended(Step::FullProcess, &common, |context, workspace, _| {
+                fullprocess::run(context, workspace, options)
+            })
+        }
+        Command::FirstRun(FirstRun { common, accept }) => {
+            first_run::start(&on_the_cluster(common), accept)
         }
     }
 }

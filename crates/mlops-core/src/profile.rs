@@ -8,10 +8,13 @@
 mod categorical;
 mod columns;
 mod numeric;
+pub(crate) mod spread;
+mod summary;
 
 pub use categorical::{CategoricalProfile, CategoricalSummary, TOP};
 pub use columns::{ColumnProfile, ColumnSummary, ColumnsProfile, profile_file};
-pub use numeric::{BARS, MODES, NumericProfile, NumericSummary};
+pub use numeric::NumericProfile;
+pub use summary::{BARS, MODES, NumericSummary};
 
 /// The share of missing cells in percent; 0 without cells.
 fn percent(missing: u64, present: u64) -> f64 {

@@ -14,6 +14,7 @@ use crate::charts::{
     Roc, Scorecard, Thresholds, Trend,
 };
 use crate::drawing::Drawing;
+use crate::font;
 use crate::picture::{self, Chart};
 use crate::report::{Report, Score};
 
@@ -35,6 +36,8 @@ pub struct Picture {
 pub(crate) struct Drawn {
     pub(crate) name: &'static str,
     pub(crate) caption: &'static str,
+    /// What it shows, for people who cannot see it.
+    pub(crate) alt: String,
     pub(crate) drawing: Drawing,
 }
 
@@ -100,7 +103,8 @@ impl Maker for Shapes {
     type Made = Drawn;
 
     fn make(&self, name: &'static str, caption: &'static str, chart: &impl Chart) -> Result<Drawn> {
-        Ok(Drawn { name, caption, drawing: picture::drawing(chart)? })
+        let alt = font::clean(&chart.alt());
+        Ok(Drawn { name, caption, alt, drawing: picture::drawing(chart)? })
     }
 }
 

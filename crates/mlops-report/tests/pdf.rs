@@ -9,8 +9,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use mlops_report::Report;
 use mlops_report::pdf::render;
+use mlops_report::{ColumnRow, Report};
 
 /// The objects of a PDF, as far as the tests need them.
 struct Pdf {
@@ -90,8 +90,11 @@ impl Pdf {
 
     /// The texts of a page in the order in which they are drawn, pictures left out.
     fn texts(&self, page: &str) -> Vec<String> {
+        self.texts_of(&self.referred(page, "Contents").1)
+    }
+
+    fn texts_of(&self, content: &[u8]) -> Vec<String> {
         let fonts = [self.characters("Regular"), self.characters("Bold")];
-        let (_, content) = self.referred(page, "Contents");
         let mut texts = Vec::new();
         let mut font = 0;
         let mut at = 0;
@@ -117,6 +120,120 @@ impl Pdf {
             at = end;
         }
         texts
+    }
+}
+
+/// An element of the structure, with the parts of pages that it has itself.
+struct Element {
+    depth: usize,
+    role: String,
+    dict: String,
+    texts: Vec<String>,
+}
+
+impl Pdf {
+    /// The texts of a page by the number of their part; `None` is decoration.
+    fn parts(&self, page: &str) -> Vec<(Option<usize>, Vec<String>)> {
+        let (_, content) = self.referred(page, "Contents");
+        let mut parts = Vec::new();
+        let mut at = 0;
+        while let Some(end) = find(content, b"EMC", at) {
+            let part = &content[at..end];
+            let decorative = find(part, b"/Artifact", 0).is_some();
+            let head = find(part, b"BDC", 0).or(find(part, b"BMC", 0)).expect("content of no part");
+            assert!(self.texts_of(&part[..head]).is_empty(), "a text of no part");
+            let number = String::from_utf8_lossy(&part[..head]).into_owned();
+            let number = number.split_once("/MCID ").map(|(_, rest)| {
+                rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+            });
+            assert_eq!(number.is_none(), decorative);
+            parts.push((number, self.texts_of(&part[head..])));
+            at = end + 3;
+        }
+        assert!(self.texts_of(&content[at..]).is_empty(), "a text of no part");
+        parts
+    }
+
+    /// All elements in the order of reading. Panics unless each is a child of its parent, and each
+    /// part of a page belongs to the element that the page's list names.
+    fn structure(&self) -> Vec<Element> {
+        let (catalog, _) = self.with("/Type /Catalog").next().unwrap();
+        assert!(catalog.contains("/Marked true"), "{catalog}");
+        let (root, _) = self.referred(catalog, "StructTreeRoot");
+        let pages = self.pages();
+        let parts: Vec<_> = pages.iter().map(|page| self.parts(&page.0)).collect();
+        let numbers = |text: &str| -> Vec<u32> {
+            text.split_whitespace().filter_map(|n| n.parse().ok()).collect()
+        };
+        let lists = root.split_once("/Nums [").unwrap().1.split_once(']').unwrap().0;
+        let lists: Vec<u32> =
+            numbers(&lists.replace(" 0 R", "")).chunks(2).map(|two| two[1]).collect();
+        let owners: Vec<Vec<u32>> = lists
+            .iter()
+            .map(|list| {
+                numbers(
+                    &self.objects[list]
+                        .0
+                        .split_once('[')
+                        .unwrap()
+                        .1
+                        .split_once(']')
+                        .unwrap()
+                        .0
+                        .replace(" 0 R", ""),
+                )
+            })
+            .collect();
+        for (k, page) in pages.iter().enumerate() {
+            assert!(page.0.contains(&format!("/StructParents {k}\n")), "{}", page.0);
+            let mut found: Vec<usize> = parts[k].iter().filter_map(|(number, _)| *number).collect();
+            found.sort_unstable();
+            assert_eq!(found, (0..owners[k].len()).collect::<Vec<_>>(), "page {}", k + 1);
+        }
+        let page_of = |dict: &str| {
+            let page = &self.referred(dict, "Pg").0;
+            pages.iter().position(|(other, _)| other == page).unwrap()
+        };
+        let first = root.split_once("/K ").unwrap().1.split_once(' ').unwrap().0.parse().unwrap();
+        let (mut elements, mut open) = (Vec::new(), vec![(first, 0)]);
+        let mut seen = 0;
+        while let Some((id, depth)) = open.pop() {
+            let dict = &self.objects[&id].0;
+            let role = dict.split_once("/S /").unwrap().1.split_whitespace().next().unwrap();
+            let kids =
+                dict.split_once("/K [").map_or("", |(_, kids)| kids.split_once(']').unwrap().0);
+            let (mut texts, mut below) = (Vec::new(), Vec::new());
+            let mut page = dict.contains("/Pg ").then(|| page_of(dict));
+            let mut words = kids.split_whitespace().peekable();
+            while let Some(word) = words.next() {
+                let Ok(number) = word.parse::<u32>() else {
+                    // A part of another page is a dictionary with that page.
+                    if word == "/Pg" {
+                        let id: u32 = words.next().unwrap().parse().unwrap();
+                        page = pages.iter().position(|(d, _)| *d == self.objects[&id].0);
+                        words.next();
+                        words.next();
+                    }
+                    continue;
+                };
+                if words.next_if_eq(&"0").is_some() && words.next_if_eq(&"R").is_some() {
+                    let parent = format!("/P {id} 0 R");
+                    assert!(self.objects[&number].0.contains(&parent), "{number} is not of {id}");
+                    below.push((number, depth + 1));
+                } else {
+                    let page = page.expect("the page of a part");
+                    let number = number as usize;
+                    assert_eq!(owners[page][number], id, "part {number} of page {}", page + 1);
+                    let part = parts[page].iter().find(|(other, _)| *other == Some(number));
+                    texts.extend(part.unwrap().1.iter().cloned());
+                    seen += 1;
+                }
+            }
+            elements.push(Element { depth, role: role.to_owned(), dict: dict.clone(), texts });
+            open.extend(below.into_iter().rev());
+        }
+        assert_eq!(seen, owners.iter().map(Vec::len).sum::<usize>(), "every part is read once");
+        elements
     }
 }
 
@@ -257,4 +374,57 @@ fn characters_without_a_glyph_can_still_be_copied() {
     let pdf = Pdf::parse(&render(&report).unwrap());
     let first = pdf.texts(&pdf.pages()[0].0).join("\n");
     assert!(first.contains("שלום مرحبا 客户 🚀"), "{first}");
+}
+
+#[test]
+fn readers_are_told_headings_lists_tables_and_pictures() {
+    let pdf = Pdf::parse(&render(&common::plausible()).unwrap());
+    let elements = pdf.structure();
+    let of = |role: &'static str| elements.iter().filter(move |e| e.role == role);
+    let texts = |role| of(role).map(|e| e.texts.concat()).collect::<Vec<_>>();
+    assert_eq!((elements[0].role.as_str(), of("Document").count()), ("Document", 1));
+    assert_eq!(texts("H1"), ["Which corporations are about to leave?"]);
+    assert_eq!(texts("H2")[..3], ["The verdict", "Ingested files", "The model"]);
+    assert!(texts("H3").contains(&"Confusion matrix".to_owned()), "{:?}", texts("H3"));
+    assert!(of("P").count() > 10 && of("LI").count() > 10);
+    assert!(of("Lbl").all(|label| label.depth == 3));
+    // The words on both sides of the end of a line are two words.
+    let spoken = texts("P").concat();
+    assert!(spoken.contains("rows that it was not trained on"), "{spoken}");
+    assert_eq!(of("THead").count(), of("Table").count());
+    assert!(of("TH").all(|cell| cell.dict.contains("/Scope /")));
+    let first = elements.iter().position(|e| e.role == "Table").unwrap();
+    assert!(elements[first].dict.contains("/Summary ("), "{}", elements[first].dict);
+    let roles: Vec<&str> = elements[first..].iter().map(|e| e.role.as_str()).take(4).collect();
+    assert_eq!(roles, ["Table", "THead", "TR", "TH"]);
+    let row = elements[first..].iter().position(|e| e.role == "TBody").unwrap() + first + 1;
+    assert_eq!(elements[row].role, "TR");
+    assert!(elements[row + 1].dict.contains("/Scope /Row"), "{}", elements[row + 1].dict);
+    assert_eq!(elements[row + 2].role, "TD");
+    // The pictures, the gauge, and a histogram in each row of the columns.
+    assert!(of("Figure").count() > 10);
+    assert!(of("Figure").all(|figure| figure.dict.contains("/Alt ")));
+}
+
+#[test]
+fn all_texts_are_read_in_the_order_of_the_pages_and_what_is_repeated_is_not() {
+    let mut long = common::plausible();
+    long.columns = (0..150)
+        .map(|k| ColumnRow { name: format!("column_{k}"), ..ColumnRow::default() })
+        .collect();
+    for report in [common::plausible(), common::hostile(), long, Report::default()] {
+        let pdf = Pdf::parse(&render(&report).unwrap());
+        let (mut shown, mut left) = (Vec::new(), Vec::new());
+        for page in pdf.pages() {
+            for (number, texts) in pdf.parts(&page.0) {
+                if number.is_some() { &mut shown } else { &mut left }.extend(texts);
+            }
+        }
+        let read: Vec<String> = pdf.structure().into_iter().flat_map(|e| e.texts).collect();
+        assert_eq!(read, shown);
+        let feet = left.iter().filter(|text| text.starts_with("Page ")).count();
+        assert_eq!(feet, pdf.pages().len());
+        let heads = read.iter().filter(|text| *text == "missing").count();
+        assert!(heads <= 1, "the head of a table is read {heads} times");
+    }
 }

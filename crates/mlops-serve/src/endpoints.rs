@@ -4,6 +4,8 @@
 //!
 //! Not for the answers: see the modules of the handlers.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 
 use crate::access::Scope::{Approve, Open, Read};
@@ -12,6 +14,7 @@ use crate::endpoint::{Endpoint, Operation as Op};
 use crate::openapi::operation::{Operation as Described, TEXT};
 use crate::pages::endpoints::PAGES;
 use crate::problem::Dialect::{Inference, Mlflow, Problem};
+use crate::state::DescriptionKey;
 use crate::{
     approvals, body, health, invocations, labels, openapi, predict, prefix, recorded, scoring, v2,
 };
@@ -331,11 +334,16 @@ fn inferred(id: &str) -> Described {
 /// Answers `GET /openapi.json` from this table.
 fn description(call: &Call) -> Response {
     let Call { app, request, .. } = call;
-    let settings = app.service();
+    let settings = app.settings.load_full();
     let root = prefix::of(request, &settings);
     let loaded = app.live.get();
-    let document = openapi::document(all(), &settings, &root, loaded.as_deref());
-    body::typed(document.to_string(), "application/json")
+    let loaded = loaded.as_deref();
+    let release = loaded.map(|loaded| loaded.id.clone());
+    let key = DescriptionKey { settings: Arc::clone(&settings), root: root.clone(), release };
+    // Making it takes as long as hundreds of predictions.
+    let document =
+        app.description.get(key, || openapi::document(all(), &settings, &root, loaded).to_string());
+    body::typed(document, "application/json")
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod endpoints;
 mod health;
 mod invocations;
 mod labels;
+mod last;
 mod ledger_metrics;
 mod limits;
 mod linger;

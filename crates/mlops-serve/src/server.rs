@@ -25,6 +25,7 @@ use crate::access::Tokens;
 use crate::body;
 use crate::client::{Client, Peer};
 use crate::connection::{Accepted, connection};
+use crate::last::Last;
 use crate::linger::Unread;
 use crate::live::{Live, POLL, STALLED};
 use crate::metrics::{Failed, Metrics};
@@ -204,6 +205,7 @@ impl Server {
             live: Live::default(),
             metrics: Metrics::new(labels()),
             figures: Arc::default(),
+            description: Last::default(),
             settings: ArcSwap::from_pointee(Settings {
                 config: context.config.clone(),
                 tokens: options.tokens,

@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
 use mlops_core::config::{Config, Service};
+use mlops_core::ids::ReleaseId;
 use mlops_core::platform::lines::Lines;
 use mlops_core::run::context::Context;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::Tokens;
 use crate::budget::Budget;
+use crate::last::Last;
 use crate::ledger_metrics::Figures;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -36,6 +38,8 @@ pub(crate) struct State {
     pub(crate) live: Live,
     pub(crate) metrics: Metrics,
     pub(crate) figures: Arc<Figures>,
+    /// The answer of `/openapi.json`.
+    pub(crate) description: Last<DescriptionKey>,
     /// Permits for requests to start.
     pub(crate) in_flight: Arc<Semaphore>,
     /// Permits for requests to wait for a disk.
@@ -75,6 +79,23 @@ impl Deref for Settings {
 
     fn deref(&self) -> &Service {
         &self.config.service
+    }
+}
+
+/// What the answer of `/openapi.json` depends on.
+#[derive(Debug)]
+pub(crate) struct DescriptionKey {
+    pub(crate) settings: Arc<Settings>,
+    /// The prefix under which it was asked for.
+    pub(crate) root: String,
+    pub(crate) release: Option<ReleaseId>,
+}
+
+impl PartialEq for DescriptionKey {
+    fn eq(&self, other: &Self) -> bool {
+        // Settings are replaced as a whole when they are read again.
+        Arc::ptr_eq(&self.settings, &other.settings)
+            && (&self.root, &self.release) == (&other.root, &other.release)
     }
 }
 

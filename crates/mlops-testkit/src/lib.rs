@@ -16,6 +16,7 @@
 pub mod app;
 pub mod binary;
 pub mod conformance;
+pub mod dashboard;
 pub mod fault;
 pub mod folder;
 pub mod lacking;

@@ -27,6 +27,23 @@ pub struct Stretch {
     pub exact: bool,
 }
 
+impl Stretch {
+    /// The stretches of a file of `size` bytes whose records begin at `first`, of about `bytes` bytes each.
+    pub(crate) fn all(first: u64, size: u64, bytes: u64) -> Vec<Self> {
+        let (mut from, mut all) = (first, Vec::new());
+        loop {
+            let until = from.saturating_add(bytes.max(1));
+            let last = until >= size;
+            let exact = all.is_empty();
+            all.push(Self { from, until: if last { u64::MAX } else { until }, exact });
+            if last {
+                return all;
+            }
+            from = until;
+        }
+    }
+}
+
 /// Reads a stretch in chunks of whole records.
 pub(crate) struct StretchReader {
     reader: ChunkReader<File>,

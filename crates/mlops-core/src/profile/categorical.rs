@@ -61,18 +61,16 @@ impl CategoricalProfile {
 
     /// The summary of all cells so far.
     pub fn finish(self) -> CategoricalSummary {
-        let count = self.counts.values().sum();
-        let distinct = self.counts.len() as u64;
-        let mut top: Vec<(String, u64)> = self.counts.into_iter().collect();
-        let order =
-            |a: &(String, u64), b: &(String, u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0));
-        if top.len() > TOP {
-            top.select_nth_unstable_by(TOP, order);
-            top.truncate(TOP);
-        }
-        top.sort_unstable_by(order);
-        let missing_percent = percent(self.missing, count);
-        CategoricalSummary { count, missing: self.missing, missing_percent, distinct, top }
+        let mut top = Top::default();
+        self.counts.into_iter().for_each(|(value, count)| top.add(&value, count));
+        top.finish(self.missing)
+    }
+
+    /// How many cells have no value, and the others with their counts, ascending.
+    pub(super) fn into_counts(self) -> (u64, Vec<(String, u64)>) {
+        let mut counts: Vec<(String, u64)> = self.counts.into_iter().collect();
+        counts.sort_unstable();
+        (self.missing, counts)
     }
 
     fn add(&mut self, value: &str, count: u64) {
@@ -82,6 +80,38 @@ impl CategoricalProfile {
         } else {
             self.counts.insert(value.to_owned(), count);
         }
+    }
+}
+
+/// The most frequent of many different values.
+#[derive(Default)]
+pub(super) struct Top {
+    count: u64,
+    distinct: u64,
+    /// In their order, at most [`TOP`].
+    values: Vec<(String, u64)>,
+}
+
+impl Top {
+    /// Adds a value that was not added before, with its count.
+    pub(super) fn add(&mut self, value: &str, count: u64) {
+        self.count += count;
+        self.distinct += 1;
+        let before = |(text, times): &(String, u64)| {
+            count.cmp(times).then_with(|| text.as_str().cmp(value)).is_lt()
+        };
+        let at = self.values.partition_point(before);
+        if at < TOP {
+            self.values.truncate(TOP - 1);
+            self.values.insert(at, (value.to_owned(), count));
+        }
+    }
+
+    /// The summary of these and of `missing` cells without a value.
+    pub(super) fn finish(self, missing: u64) -> CategoricalSummary {
+        let Self { count, distinct, values: top } = self;
+        let missing_percent = percent(missing, count);
+        CategoricalSummary { count, missing, missing_percent, distinct, top }
     }
 }
 

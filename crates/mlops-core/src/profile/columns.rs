@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{CategoricalProfile, CategoricalSummary, NumericProfile, NumericSummary};
 use crate::csv::reader::{Reading, RowReader};
 use crate::table::Table;
-use crate::table::schema::{Role, Schema};
+use crate::table::schema::{Column, Role, Schema};
 use crate::{Error, Result};
 
 /// A column with its statistics.
@@ -128,6 +128,14 @@ impl ColumnsProfile {
         }
     }
 
+    /// The counts of each column that has any, in schema order: numbers, texts, the target. Nothing waits.
+    pub(super) fn into_counts(self) -> (Vec<(u64, u64)>, Vec<Counts>) {
+        let numbers = |column: NumericProfile| Counts::Numbers(column.into_runs());
+        let texts = self.categorical.into_iter().map(|column| Counts::Texts(column.into_counts()));
+        let numeric = self.numeric.into_iter().map(numbers);
+        (self.ids, numeric.chain(texts).chain([numbers(self.target)]).collect())
+    }
+
     /// Adds what was seen of other rows, but for the numbers.
     fn merge(&mut self, other: Self) {
         for ((count, missing), (there, gaps)) in self.ids.iter_mut().zip(other.ids) {
@@ -190,26 +198,50 @@ impl ColumnsProfile {
         Ok(all.summaries(numeric, schema))
     }
 
+    /// The statistics of these rows alone, of which no column waits.
+    #[cfg(test)]
+    pub(super) fn finished(mut self, schema: &Schema) -> Vec<ColumnProfile> {
+        let numeric = std::mem::take(&mut self.numeric);
+        let numeric = numeric.into_iter().map(|column| ColumnSummary::Numeric(column.finish()));
+        self.summaries(numeric.collect(), schema)
+    }
+
     fn summaries(self, numeric: Vec<ColumnSummary>, schema: &Schema) -> Vec<ColumnProfile> {
-        let ids = self.ids.into_iter().map(|(count, missing)| {
-            let missing_percent = 100.0 * missing as f64 / (count + missing).max(1) as f64;
-            ColumnSummary::Id { count, missing, missing_percent }
-        });
         let categorical =
             self.categorical.into_iter().map(|p| ColumnSummary::Categorical(p.finish()));
-        let target = self.target.finish();
-        let target = (target.count > 0).then_some(ColumnSummary::Numeric(target));
-        ids.chain(numeric)
-            .chain(categorical)
-            .chain(target)
-            .zip(schema.columns())
-            .map(|(summary, column)| ColumnProfile {
-                name: column.name.clone(),
-                role: column.role,
-                summary,
-            })
-            .collect()
+        let target = ColumnSummary::Numeric(self.target.finish());
+        let counted = numeric.into_iter().chain(categorical).chain([target]);
+        in_schema_order(self.ids, counted, schema)
     }
+}
+
+/// The counts of a column: how many cells are missing, and the others by value, ascending.
+pub(super) enum Counts {
+    Numbers((u64, Vec<(f64, u64)>)),
+    Texts((u64, Vec<(String, u64)>)),
+}
+
+/// All columns in schema order: the ids of which so many are there and missing, and those that were `counted`, of
+/// which the target is the last. A target without any label is left out.
+pub(super) fn in_schema_order(
+    ids: Vec<(u64, u64)>,
+    counted: impl Iterator<Item = ColumnSummary>,
+    schema: &Schema,
+) -> Vec<ColumnProfile> {
+    let ids = ids.into_iter().map(|(count, missing)| {
+        let missing_percent = 100.0 * missing as f64 / (count + missing).max(1) as f64;
+        ColumnSummary::Id { count, missing, missing_percent }
+    });
+    let mut all: Vec<ColumnSummary> = ids.chain(counted).collect();
+    if all.last().is_some_and(|target| target.presence().0 == 0) {
+        all.pop();
+    }
+    let named = |(summary, column): (ColumnSummary, &Column)| ColumnProfile {
+        name: column.name.clone(),
+        role: column.role,
+        summary,
+    };
+    all.into_iter().zip(schema.columns()).map(named).collect()
 }
 
 /// Profiles the file that `reader` reads at `path`; each of its threads counts in about `room` bytes.

@@ -6,16 +6,7 @@
 //! with the number of distinct values, not of rows: at most 16 MiB for the table, and 16 bytes for
 //! each value outside it.
 
-use serde::{Deserialize, Serialize};
-
-use super::percent;
-use crate::platform::exact_sum::{ExactSum, unit_of};
-
-/// The maximum number of modes in [`NumericSummary::modes`].
-pub const MODES: usize = 100;
-
-/// The maximum number of bars in [`NumericSummary::histogram`].
-pub const BARS: usize = 20;
+use super::summary::{NumericSummary, summary_of};
 
 /// Integers closer to zero than this may be counted in the table.
 const SMALL: u32 = 1 << 20;
@@ -40,44 +31,6 @@ pub struct NumericProfile {
     /// Counts of values without a slot, ascending, except for buffered ones.
     others: Vec<(f64, u64)>,
     pending: Vec<f64>,
-}
-
-/// The statistics of a column of numbers. No number in it is NaN or infinite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct NumericSummary {
-    /// Number of cells with a number.
-    pub count: u64,
-    /// Number of cells without one.
-    pub missing: u64,
-    /// Share of cells without a number, in percent.
-    pub missing_percent: f64,
-    /// Arithmetic mean.
-    pub mean: Option<f64>,
-    /// The middle value, or the mean of the two middle values.
-    pub median: Option<f64>,
-    /// The most frequent values, ascending; at most [`MODES`].
-    pub modes: Vec<f64>,
-    /// How many values share the highest frequency, listed or not.
-    pub mode_count: u64,
-    /// How often each mode occurs.
-    pub mode_frequency: u64,
-    /// Standard deviation with n - 1 in the denominator; `None` for fewer than two numbers.
-    pub std_ddof1: Option<f64>,
-    /// Smallest number.
-    pub min: Option<f64>,
-    /// First quartile, linear between order statistics (numpy's default).
-    pub q25: Option<f64>,
-    /// Third quartile, likewise.
-    pub q75: Option<f64>,
-    /// Largest number.
-    pub max: Option<f64>,
-    /// Number of distinct numbers; 0 and -0 are the same.
-    pub distinct: u64,
-    /// Counts between smallest and largest number in [`BARS`] parts of equal width or, of fewer distinct
-    /// numbers, of each. Not stored.
-    #[serde(skip)]
-    pub histogram: Vec<u64>,
 }
 
 impl NumericProfile {
@@ -142,33 +95,19 @@ impl NumericProfile {
     }
 
     /// The summary of all cells so far.
-    pub fn finish(mut self) -> NumericSummary {
+    pub fn finish(self) -> NumericSummary {
+        let (missing, runs) = self.into_runs();
+        let Ok(summary) = summary_of(&runs, missing);
+        summary
+    }
+
+    /// How many cells have no number, and the others with their counts, ascending.
+    pub(super) fn into_runs(mut self) -> (u64, Vec<(f64, u64)>) {
         // A value may be in both list and table if it came before the table reached it.
         let counted = self.small.iter().enumerate().filter(|(_, count)| **count > 0);
         self.others.extend(counted.map(|(slot, count)| (whole(slot), *count)));
         self.compact();
-        let runs = self.others;
-        let count = runs.iter().map(|run| run.1).sum();
-        let mode_frequency = runs.iter().map(|run| run.1).max().unwrap_or(0);
-        let modes = || runs.iter().filter(|run| run.1 == mode_frequency).map(|run| run.0);
-        let (mean, std_ddof1) = mean_and_std(&runs, count);
-        NumericSummary {
-            count,
-            missing: self.missing,
-            missing_percent: percent(self.missing, count),
-            mean,
-            median: quartile(&runs, count, 2),
-            modes: modes().take(MODES).collect(),
-            mode_count: modes().count() as u64,
-            mode_frequency,
-            std_ddof1,
-            min: runs.first().map(|run| run.0),
-            q25: quartile(&runs, count, 1),
-            q75: quartile(&runs, count, 3),
-            max: runs.last().map(|run| run.0),
-            distinct: runs.len() as u64,
-            histogram: histogram(&runs),
-        }
+        (self.missing, self.others)
     }
 
     #[inline]
@@ -234,103 +173,9 @@ fn whole(slot: usize) -> f64 {
     if slot.is_multiple_of(2) { size } else { -size }
 }
 
-/// Mean and standard deviation (ddof 1), as far as they exist and are finite.
-fn mean_and_std(runs: &[(f64, u64)], count: u64) -> (Option<f64>, Option<f64>) {
-    let sum = || {
-        let mut sum = ExactSum::default();
-        for run in runs {
-            sum.add_times(run.0, run.1);
-        }
-        sum
-    };
-    let Some(mean) = sum().mean() else { return (None, None) };
-    // The rounding error of the mean, so that a large mean does not cost small deviations their
-    // digits: the same sum of deviations from the rounded mean.
-    let mut rest = sum();
-    rest.add_times(-mean, count);
-    let rest = 2.0 * rest.mean().unwrap_or(0.0);
-    let largest = runs.iter().fold(0.0_f64, |largest, run| largest.max(run.0.abs()));
-    // Scaled so that no square overflows or vanishes beside the others.
-    let unit = unit_of(largest);
-    let squares = runs.iter().fold(Sum::default(), |sum, run| {
-        let deviation = (run.0 * unit - mean * unit) - rest * unit;
-        sum.plus_product(deviation * deviation, run.1 as f64)
-    });
-    let std = (count > 1).then(|| (squares.value() / (count - 1) as f64).sqrt() / unit);
-    (Some(mean), std.filter(|x| x.is_finite()))
-}
-
-/// An unevaluated sum of two doubles with 106 bits together (Dekker 1971): exact for integers.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    high: f64,
-    low: f64,
-}
-
-impl Sum {
-    fn plus_product(self, a: f64, b: f64) -> Self {
-        let product = a * b;
-        let product_error = a.mul_add(b, -product);
-        let total = self.high + product;
-        let part = total - self.high;
-        let total_error = (self.high - (total - part)) + (product - part);
-        let low = self.low + (total_error + product_error);
-        let high = total + low;
-        Self { high, low: low - (high - total) }
-    }
-
-    fn value(self) -> f64 {
-        self.high + self.low
-    }
-}
-
-/// Counts for drawing.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of BARS")]
-fn histogram(runs: &[(f64, u64)]) -> Vec<u64> {
-    if runs.len() <= BARS {
-        return runs.iter().map(|run| run.1).collect();
-    }
-    let (low, high) = (runs[0].0, runs[runs.len() - 1].0);
-    // Halved, so that no width overflows.
-    let width = (high / 2.0 - low / 2.0) / BARS as f64;
-    let mut bars = vec![0; BARS];
-    for (value, count) in runs {
-        let at = (value / 2.0 - low / 2.0) / width;
-        bars[(at as usize).min(BARS - 1)] += count;
-    }
-    bars
-}
-
-/// The quantile `quarters / 4`, interpolated linearly between the order statistics around (n - 1)
-/// q.
-fn quartile(runs: &[(f64, u64)], count: u64, quarters: u64) -> Option<f64> {
-    let last = count.checked_sub(1)?;
-    // Integer and fractional part of last * quarters / 4, without rounding or overflow.
-    let at = u128::from(last) * u128::from(quarters);
-    let rank = u64::try_from(at / 4).ok()?;
-    let share = u64::try_from(at % 4).ok()?;
-    let below = value_at(runs, rank)?;
-    let above = value_at(runs, (rank + 1).min(last))?;
-    // Rounded once, whatever the sizes.
-    let mut sum = ExactSum::default();
-    sum.add_times(below, 4 - share);
-    sum.add_times(above, share);
-    sum.mean()
-}
-
-/// The value with this rank, from 0, among the sorted cells.
-fn value_at(runs: &[(f64, u64)], rank: u64) -> Option<f64> {
-    let mut seen = 0;
-    runs.iter()
-        .find(|run| {
-            seen += run.1;
-            seen > rank
-        })
-        .map(|run| run.0)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::summary::{BARS, MODES};
     use super::*;
 
     fn summary(values: &[f64]) -> NumericSummary {

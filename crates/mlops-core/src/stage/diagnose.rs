@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::csv::reader::RowReader;
 use crate::ids::{FindingKind, ReleaseId, Step};
 use crate::ledger::{DatasetRecord, Ledger};
-use crate::model::{Explainer, Model, Predictor, ReferenceRow};
+use crate::model::{Explainer, Predictor, ReferenceRow};
 use crate::outcomes::OfRelease;
 use crate::platform::digest::Digest;
 use crate::platform::files;
@@ -23,10 +23,13 @@ use crate::run::asked::Asked;
 use crate::run::attention::Finding;
 use crate::run::context::{self, Context, LeftOut, Report, Workspace};
 use crate::table::schema::Role;
-use crate::table::{Table, TextColumn, date};
+use crate::table::{TextColumn, date};
 use crate::text;
 use crate::{Error, Result};
 
+use super::diagnose_there::{self, Found};
+use super::prediction_counts::BatchResult;
+pub use super::prediction_counts::PredictionCounts;
 use super::predictions::{self, Answerer, Answers, PredictionFile};
 use super::record_predictions::PredictionLog;
 use super::timings;
@@ -134,26 +137,6 @@ impl Report for Diagnostics {
     }
 }
 
-/// Counts of predictions.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct PredictionCounts {
-    /// Number of rows in the file.
-    pub rows: u64,
-    /// Number of rows that could not be read.
-    pub rejected: u64,
-    /// Number of rows predicted positive.
-    pub positive: u64,
-    /// Number of rows predicted negative.
-    pub negative: u64,
-    /// Number of rows without a prediction, for a missing value.
-    pub unanswered: u64,
-    /// Number of missing cells that were imputed.
-    pub imputed: u64,
-    /// Number of cells with a category not seen in training.
-    pub unknown_categories: u64,
-}
-
 /// Examines the live release and its data; writes `diagnostics.json`.
 pub fn run(context: &Context, workspace: &mut Workspace, options: &Options) -> Result<Diagnostics> {
     let release = context.store().live_release()?;
@@ -172,6 +155,7 @@ pub fn of(
     // A copy of the records has links to the data sets.
     let place = |d: DatasetRecord| std::fs::read_link(&d.location).unwrap_or(d.location);
     let newest = workspace.ledger.latest_dataset()?.map(place);
+    let labelled = options.data.is_none();
     let (path, reader) = match (&options.data, newest) {
         (Some(path), _) => (path.clone(), RowReader::prediction(&model.schema, &config.ingestion)),
         (None, Some(path)) => (path, RowReader::labelled(&model.schema, &config.ingestion)),
@@ -181,8 +165,18 @@ pub fn of(
             ));
         }
     };
-    let (predictions, columns, digest, logged) =
-        predict(context, release, &reader, &path, options)?;
+    let engine = context
+        .engine
+        .as_ref()
+        .filter(|_| options.output.is_none() && diagnose_there::can_read(config, model, &path));
+    let (predictions, columns, digest, logged) = match engine {
+        Some(engine) => {
+            let Found { counts, columns, digest } =
+                diagnose_there::look(context, engine, model, (&path, labelled), options.identify)?;
+            (counts, columns, digest, None)
+        }
+        None => predict(context, release, &reader, &path, options)?,
+    };
     let explains = options.explain > 0 && options.output.is_some();
     // A log that cannot be read stops nothing.
     let asked = super::asked::run(context, workspace, release, None).map_err(|e| e.to_string());
@@ -304,47 +298,6 @@ fn predict(
     };
     let columns = ColumnsProfile::finish(profiles, &model.schema, &reader, path, &reading)?;
     Ok((counts, columns, reading.digest, logged))
-}
-
-/// The predictions and statistics of one thread.
-struct BatchResult {
-    counts: PredictionCounts,
-    profile: ColumnsProfile,
-    probabilities: Vec<f64>,
-}
-
-impl BatchResult {
-    fn new(model: &Model, room: usize) -> Self {
-        Self {
-            counts: PredictionCounts::default(),
-            profile: ColumnsProfile::new(&model.schema, room),
-            probabilities: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, predictor: &Predictor, table: &Table) {
-        self.profile.add(table);
-        let (imputed, unknown) = predictor.probabilities(table, &mut self.probabilities);
-        let counts = &mut self.counts;
-        counts.imputed += imputed;
-        counts.unknown_categories += unknown;
-        let answered = self.probabilities.iter().filter(|p| !p.is_nan()).count() as u64;
-        let positive = self.probabilities.iter().filter(|p| predictor.positive(**p)).count() as u64;
-        counts.positive += positive;
-        counts.negative += answered - positive;
-        counts.unanswered += table.len() as u64 - answered;
-    }
-}
-
-impl PredictionCounts {
-    /// Adds those of other rows.
-    fn add(&mut self, other: &Self) {
-        self.positive += other.positive;
-        self.negative += other.negative;
-        self.unanswered += other.unanswered;
-        self.imputed += other.imputed;
-        self.unknown_categories += other.unknown_categories;
-    }
 }
 
 impl fmt::Display for Diagnostics {

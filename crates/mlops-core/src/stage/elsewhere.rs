@@ -1,7 +1,7 @@
 //! The tasks of a distributed engine: the single entry point through which executors run them.
 //!
-//! What tasks do is in [`crate::dataset::elsewhere`], [`super::training_tasks`] and [`super::scoring_there`];
-//! scheduling is behind [`crate::platform::engine`].
+//! What tasks do is in [`crate::dataset::elsewhere`], [`super::training_tasks`], [`super::scoring_there`] and
+//! [`super::diagnose_there`]; scheduling is behind [`crate::platform::engine`].
 
 use crate::config::Engine;
 use crate::dataset::elsewhere as rows;
@@ -10,6 +10,7 @@ use crate::platform::engine::OpenHashes;
 use crate::run::context::Context;
 use crate::{Error, Result};
 
+use super::diagnose_there as diagnostics;
 use super::scoring_there as scoring;
 use super::training_tasks as training;
 
@@ -28,6 +29,9 @@ pub fn carry_out(task: &str, duplicates: &[Duplicate], open: OpenHashes<'_>) -> 
     if let Some(task) = task.strip_prefix(scoring::PREFIX) {
         return scoring::carry_out(task);
     }
+    if let Some(task) = task.strip_prefix(diagnostics::PREFIX) {
+        return diagnostics::carry_out(task);
+    }
     Err(Error::backend(
         "ballista",
         "this executor does not know such a task: run the same version of mlops-cluster on all machines",
@@ -41,7 +45,7 @@ pub(super) fn refuse_alone(context: &Context, verb: &str) -> Result<()> {
     }
     let problem = format!(
         "\"engine.kind\" is \"ballista\", and this program works on one machine only: run `mlops-cluster {verb}` \
-         instead (docs/growing.md says how to build it), or remove \"engine\""
+         instead, or its `fullprocess` or `first_run` (docs/growing.md says how to build it), or remove \"engine\""
     );
     Err(Error::config(context.config.file.display().to_string(), vec![problem]))
 }

@@ -29,7 +29,7 @@ use crate::platform::files;
 use crate::platform::temporary::TemporaryFolder;
 use crate::run::context::Context;
 use crate::table::{Table, TextColumn};
-use crate::{Error, Result, text};
+use crate::{Error, Result};
 
 use super::test_answers::{Answers, Look};
 use super::training_tasks::{no_header, not_json, open, without_line_limit};
@@ -204,31 +204,23 @@ impl<'a> There<'a> {
         Ok(Some(Self { context, engine, config, folder, grouped: look.is_grouped() }))
     }
 
-    /// Passes the answers for the rows of the file at `path` to `take`, in order.
-    pub(super) fn read(
-        &self,
-        path: &Path,
-        model: &Model,
-        mut take: impl FnMut(&Answers),
-    ) -> Result<ReadThere> {
-        let path = &absolute(path)?;
-        let config = &self.context.config;
-        let options = options_at(config, path);
-        let (file, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
+    /// Whether the file at `path` can be read in stretches: comma-separated UTF-8 text with a header. Any other is
+    /// read by this process.
+    pub(super) fn can_read(&self, path: &Path, model: &Model) -> bool {
+        let Ok((file, _)) = files::open(path) else { return false };
+        let options = options_at(&self.context.config, path);
         let columns = options.columns.theirs(&model.schema);
-        if !matches!(formats::recognise(path, file, options, &columns, 1)?, Opened::File(_)) {
-            return Err(refusal(
-                config,
-                &format!(
-                    "test files that are not comma-separated UTF-8 text, such as {}",
-                    path.display()
-                ),
-            ));
-        }
+        matches!(formats::recognise(path, file, options, &columns, 1), Ok(Opened::File(_)))
+            && open(path).is_ok_and(|mut head| matches!(head.header(), Ok(Some(_))))
+    }
+
+    /// Passes the answers for the rows of the file at `path` to `take`, in order. The file is one that
+    /// [`Self::can_read`].
+    pub(super) fn read(&self, path: &Path, mut take: impl FnMut(&Answers)) -> Result<ReadThere> {
+        let path = &absolute(path)?;
+        let (_, metadata) = files::open(path).map_err(|e| Error::io("read", path, e))?;
         let mut head = open(path)?;
-        let Some(header) = head.header()? else {
-            return Err(refusal(config, &format!("empty test files, such as {}", path.display())));
-        };
+        let header = head.header()?.ok_or_else(|| no_header(path))?;
         let tasks = self.tasks(path, head.offset(), metadata.len())?;
         let mut texts = vec![task_text(&Task::Digest(path.clone()))?];
         for task in &tasks {
@@ -278,45 +270,15 @@ impl<'a> There<'a> {
 
     fn tasks(&self, path: &Path, first: u64, size: u64) -> Result<Vec<Predict>> {
         let folder = absolute(self.folder.path())?;
-        let (bytes, mut from) = (self.engine.range_bytes().max(1), first);
-        let mut tasks = Vec::new();
-        loop {
-            let until = from.saturating_add(bytes);
-            let last = until >= size;
-            tasks.push(Predict {
-                config: self.config.clone(),
-                model: folder.join("model"),
-                grouped: self.grouped,
-                path: path.to_owned(),
-                stretch: Stretch {
-                    from,
-                    until: if last { u64::MAX } else { until },
-                    exact: tasks.is_empty(),
-                },
-                output: folder.join(format!("answers-{}", tasks.len())),
-            });
-            if last {
-                return Ok(tasks);
-            }
-            from = until;
-        }
+        let stretches = Stretch::all(first, size, self.engine.range_bytes());
+        let task = |(at, stretch)| Predict {
+            config: self.config.clone(),
+            model: folder.join("model"),
+            grouped: self.grouped,
+            path: path.to_owned(),
+            stretch,
+            output: folder.join(format!("answers-{at}")),
+        };
+        Ok(stretches.into_iter().enumerate().map(task).collect())
     }
-}
-
-/// An error for what a cluster does not do yet.
-fn refusal(config: &Config, what: &str) -> Error {
-    let problems = vec![
-        format!("a cluster does not do this yet: {what}"),
-        "run `scoring` to do it on one machine; nothing was changed".to_owned(),
-    ];
-    Error::config(config.file.display().to_string(), problems)
-}
-
-/// An error for test files of which training did not know: a model must be compared with its training rows then.
-pub(super) fn unknown_files(context: &Context, names: &[String]) -> Error {
-    let names = text::names(names);
-    refusal(
-        &context.config,
-        &format!("test files that training did not leave out, such as {names}: train again"),
-    )
 }

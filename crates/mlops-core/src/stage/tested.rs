@@ -25,7 +25,7 @@ use crate::{Error, Result};
 
 use super::look_alikes;
 use super::new_rows::{self, RowRanges};
-use super::scoring_there::{ReadThere, There, unknown_files};
+use super::scoring_there::{ReadThere, There};
 use super::test_answers::{Answers, Look};
 
 /// The fewest rows of either class in a test.
@@ -100,14 +100,14 @@ pub fn predict_current(
     let reader = if look.needs_ids() { reader.with_ids() } else { reader };
     let mut known = !listed.is_empty();
     let there = There::of(context, model, &look)?;
-    let mut unknown = Vec::new();
     'tiers: for tier in listed {
         for SourceFile { name, path, .. } in tier {
             let read = match &there {
-                Some(there) => Ok(compared.add_there(there, &path, model)?),
-                None => compared.add(&reader, &path, &look, |_, _| {}),
+                Some(there) if there.can_read(&path, model) => {
+                    Ok(compared.add_there(there, &path)?)
+                }
+                _ => compared.add(&reader, &path, &look, |_, _| {}),
             };
-            unknown = vec![name.clone()];
             // An error here will recur and be reported below.
             let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
                 known = false;
@@ -130,9 +130,6 @@ pub fn predict_current(
         let all = compared.used.clone();
         TestFiles { current: all.clone(), all }
     } else {
-        if there.is_some() && !unknown.is_empty() {
-            return Err(unknown_files(context, &unknown));
-        }
         let tests = TestFiles::find(context, &holdouts)?;
         compared = compare_tests(context, workspace, &[model], &[model], &tests)?;
         TestFiles { current: compared.used.clone(), all: tests.all }
@@ -307,9 +304,8 @@ impl ModelAnswers {
     }
 
     /// [`Self::add`] by an engine.
-    fn add_there(&mut self, there: &There, path: &Path, model: &Model) -> Result<Digest> {
-        let ReadThere { digest, rejected } =
-            there.read(path, model, |answers| self.append(answers))?;
+    fn add_there(&mut self, there: &There, path: &Path) -> Result<Digest> {
+        let ReadThere { digest, rejected } = there.read(path, |answers| self.append(answers))?;
         self.rejected += rejected;
         Ok(digest)
     }

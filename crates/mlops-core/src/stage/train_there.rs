@@ -213,27 +213,17 @@ impl There {
             Ok::<_, Error>(Stamp::of(&found))
         };
         let before = stamp()?;
-        let (bytes, mut from) = (self.engine.range_bytes().max(1), head.offset());
+        let stretches = Stretch::all(head.offset(), before.size, self.engine.range_bytes());
         let mut tasks: Vec<ReadRows> = Vec::new();
-        loop {
-            let until = from.saturating_add(bytes);
-            let last = until >= before.size;
+        for stretch in stretches {
             tasks.push(ReadRows {
                 config: ConfigText::of(config)?,
                 negative_label: schema.negative_label().map(str::to_owned),
                 dataset: path.clone(),
                 held_out: self.path("held_out.json"),
-                stretch: Stretch {
-                    from,
-                    until: if last { u64::MAX } else { until },
-                    exact: tasks.is_empty(),
-                },
+                stretch,
                 output: self.path(&format!("stretch-{}", tasks.len())),
             });
-            if last {
-                break;
-            }
-            from = until;
         }
         let mut texts = vec![text(&Task::Digest(path.clone()))?];
         for task in &tasks {

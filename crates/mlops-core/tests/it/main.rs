@@ -33,6 +33,10 @@ mod decision;
 mod due;
 /// Work that a distributed engine does: the same data sets, whatever it does first, twice or elsewhere.
 mod engine;
+/// Decisions of `fullprocess` whose steps work on such an engine: the same ones.
+mod engine_decision;
+/// Statistics and predictions on such an engine: the same ones.
+mod engine_diagnostics;
 /// Scoring on such an engine: the same figures.
 mod engine_scoring;
 /// Training on such an engine: the same models.

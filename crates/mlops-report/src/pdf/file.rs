@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 
 use mlops_core::Result;
-use pdf_writer::types::{LineCapStyle, LineJoinStyle, OutlineItemFlags, PageMode};
+use pdf_writer::types::{ArtifactType, LineCapStyle, LineJoinStyle, OutlineItemFlags, PageMode};
 use pdf_writer::{Content, Date, Filter, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
 
 use super::pages::Placed;
 use super::piece::{Mark, baseline};
+use super::tags::{Tag, Tags, number};
 use super::text::{Fonts, Look, Set, wrapped};
 use super::{BOTTOM, FOOT, LEFT, SHEET, TOP, WIDTH, packed};
 use crate::document::{Document, Line};
@@ -19,6 +20,10 @@ use crate::pictures::Drawn;
 use crate::theme::{self, Rgb};
 
 const FONTS: [Name<'static>; 2] = [Name(b"F1"), Name(b"F2")];
+/// The name of content that belongs to an element, which says what it is.
+const PART: Name<'static> = Name(b"Span");
+/// That of decoration, which is not read.
+const ARTIFACT: Name<'static> = Name(b"Artifact");
 /// How far the control points of a quarter of a circle are from its ends.
 const ROUND: f64 = 0.552_284_75;
 
@@ -34,7 +39,7 @@ pub(super) fn write(
     document: &Document,
     tool_version: &str,
     pages: &[Vec<Placed<'_>>],
-    pictures: &[Drawn],
+    (pictures, mut tags): (&[Drawn], Tags),
     fonts: &mut Fonts,
 ) -> Result<Vec<u8>> {
     let mut pdf = Pdf::new();
@@ -46,8 +51,15 @@ pub(super) fn write(
     for (k, page) in pages.iter().enumerate() {
         let mut content = Content::new();
         let mut used: Vec<usize> = Vec::new();
+        let mut open = Open::Nothing;
         for (top, piece) in page {
+            let mut tag = None;
             for mark in &piece.marks {
+                if let Mark::Tag(next) = mark {
+                    tag = *next;
+                    continue;
+                }
+                open.part_of(tag, k, &mut content, &mut tags);
                 draw(&mut content, mark, *top, fonts, pictures);
                 if let Mark::Picture { index, .. } = mark
                     && !used.contains(index)
@@ -56,6 +68,7 @@ pub(super) fn write(
                 }
             }
         }
+        open.close(&mut content);
         foot(&mut content, fonts, &document.foot, k + 1, pages.len());
         for index in &used {
             if !forms.contains_key(index) {
@@ -70,6 +83,7 @@ pub(super) fn write(
         let mut sheet = pdf.page(sheets[k]);
         let (width, height) = (short(SHEET.0), short(SHEET.1));
         sheet.parent(ids.pages).contents(stream).media_box(Rect::new(0.0, 0.0, width, height));
+        sheet.struct_parents(number(k));
         let mut resources = sheet.resources();
         let mut dict = resources.fonts();
         for (name, id) in FONTS.into_iter().zip(ids.fonts) {
@@ -87,11 +101,14 @@ pub(super) fn write(
     let count = i32::try_from(sheets.len()).unwrap_or(i32::MAX);
     pdf.pages(ids.pages).kids(sheets.iter().copied()).count(count);
     let outline = outline(&mut pdf, &mut ids.next, pages, &sheets);
+    let structure = tags.write(&mut pdf, &mut ids.next, &sheets);
     fonts.regular.embed(&mut pdf, ids.fonts[0], &mut ids.next)?;
     fonts.bold.embed(&mut pdf, ids.fonts[1], &mut ids.next)?;
     let mut root = pdf.catalog(catalog);
     root.pages(ids.pages).lang(TextStr("en"));
     root.viewer_preferences().display_doc_title(true);
+    root.mark_info().marked(true);
+    root.pair(Name(b"StructTreeRoot"), structure);
     if let Some(outline) = outline {
         root.outlines(outline).page_mode(PageMode::UseOutlines);
     }
@@ -136,7 +153,6 @@ fn outline(
     let root = next.bump();
     let sections: Vec<usize> = (0..items.len()).filter(|k| items[*k].level == 0).collect();
     let (first, last) = (*sections.first()?, *sections.last()?);
-    let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
     pdf.outline(root).first(items[first].id).last(items[last].id).count(number(sections.len()));
     for (k, item) in items.iter().enumerate() {
         let section = sections.iter().rev().find(|s| **s <= k).copied().unwrap_or(first);
@@ -194,6 +210,9 @@ fn foot(content: &mut Content, fonts: &mut Fonts, text: &str, page: usize, of: u
     let number = format!("Page {page} of {of}");
     let width = fonts.width(&number, look);
     let y = SHEET.1 - BOTTOM + FOOT;
+    let mut decoration = content.begin_marked_content_with_properties(ARTIFACT);
+    decoration.properties().artifact().kind(ArtifactType::Pagination);
+    decoration.finish();
     rect(content, [LEFT, y, WIDTH, 0.5], theme::GRID.light);
     let down = y + 4.0 + baseline(0, look.size, look.leading());
     let room = WIDTH - width - 20.0;
@@ -202,6 +221,40 @@ fn foot(content: &mut Content, fonts: &mut Fonts, text: &str, page: usize, of: u
     }
     for set in wrapped(fonts, &Line::from(number), look, width + 1.0, 1) {
         put(content, &set, LEFT + WIDTH - width, down, fonts);
+    }
+    content.end_marked_content();
+}
+
+/// What the content that is being drawn belongs to.
+#[derive(Clone, Copy, PartialEq)]
+enum Open {
+    Nothing,
+    Decoration,
+    Element(Tag),
+}
+
+impl Open {
+    /// Goes on with content of the page `page` that belongs to `tag`, or else is decoration.
+    fn part_of(&mut self, tag: Option<Tag>, page: usize, content: &mut Content, tags: &mut Tags) {
+        let wanted = tag.map_or(Self::Decoration, Self::Element);
+        if *self == wanted {
+            return;
+        }
+        self.close(content);
+        if let Some(tag) = tag {
+            let number = tags.part(tag, page);
+            content.begin_marked_content_with_properties(PART).properties().identify(number);
+        } else {
+            content.begin_marked_content(ARTIFACT);
+        }
+        *self = wanted;
+    }
+
+    fn close(&mut self, content: &mut Content) {
+        if *self != Self::Nothing {
+            content.end_marked_content();
+        }
+        *self = Self::Nothing;
     }
 }
 
@@ -217,6 +270,7 @@ fn draw(content: &mut Content, mark: &Mark, top: f64, fonts: &mut Fonts, picture
             circle(content, (LEFT + x, SHEET.1 - top - y), *radius);
             content.fill_nonzero();
         }
+        Mark::Tag(_) => {}
         Mark::Picture { index, x, y, scale, from, to } => {
             let whole = f64::from(pictures[*index].drawing.height);
             let width = f64::from(pictures[*index].drawing.width);

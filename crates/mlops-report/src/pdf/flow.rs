@@ -3,9 +3,11 @@
 //! Not for the content: see `sections`.
 
 use mlops_core::Result;
+use pdf_writer::types::StructRole;
 
 use super::piece::{Mark, Piece, baseline};
 use super::table;
+use super::tags::{Tag, Tags};
 use super::text::{Fonts, Look, wrapped};
 use super::{ROOM, WIDTH};
 use crate::document::{Block, Document, Gauge, Line, Section, Tile, Tone, line, strong};
@@ -41,16 +43,25 @@ pub(super) struct Flow<'a> {
     pub(super) fonts: &'a mut Fonts,
     pub(super) pictures: &'a [Drawn],
     pub(super) pieces: Vec<Piece>,
+    pub(super) tags: Tags,
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(fonts: &'a mut Fonts, pictures: &'a [Drawn]) -> Self {
+        Self { fonts, pictures, pieces: Vec::new(), tags: Tags::new() }
+    }
 }
 
 impl Flow<'_> {
     /// The whole document.
     pub(super) fn document(&mut self, document: &Document) -> Result<()> {
         let title = self.text(&Line::from(document.title.as_str()), TITLE, 0.0, 4);
-        self.pieces.push(Piece { with_next: true, outline: None, ..title });
+        let tag = self.tags.add(Tags::DOCUMENT, StructRole::H1);
+        self.pieces.push(Piece { with_next: true, outline: None, ..title.tagged(tag) });
         for (k, part) in document.under_title.iter().enumerate() {
             let piece = self.text(part, Look { ink: theme::MUTED.light, ..PLAIN }, 0.0, 2);
             let gap = if k == 0 { 4.0 } else { 0.0 };
+            let piece = piece.tagged(self.tags.paragraph());
             self.pieces.push(Piece { with_next: true, gap, ..piece });
         }
         let rule = [0.0, 0.0, WIDTH, 2.4];
@@ -79,6 +90,7 @@ impl Flow<'_> {
 
     fn section(&mut self, section: &Section) -> Result<()> {
         let piece = self.text(&Line::from(section.heading), SECTION, 0.0, 3);
+        let piece = piece.tagged(self.tags.add(Tags::DOCUMENT, StructRole::H2));
         let outline = Some((0, section.heading.to_owned()));
         self.pieces.push(Piece { gap: 22.0, with_next: true, outline, ..piece });
         self.blocks(&section.blocks)
@@ -106,17 +118,21 @@ impl Flow<'_> {
             }
             Block::Facts(items) => self.facts(items),
             Block::List(items) => {
+                let list = self.tags.add(Tags::DOCUMENT, StructRole::L);
                 for item in items {
                     let lines = wrapped(self.fonts, item, PLAIN, WIDTH - 14.0, 14);
+                    let (label, body) = self.labelled(list);
                     let mut piece = Piece::of_lines(lines, 14.0, PLAIN.size, PLAIN.leading());
                     let y = PLAIN.leading() / 2.0;
-                    piece.marks.push(Mark::Disc((5.0, y), 1.6, theme::TEXT.light));
+                    let disc = Mark::Disc((5.0, y), 1.6, theme::TEXT.light);
+                    piece = piece.tagged(body);
+                    piece.marks.splice(..0, [Mark::Tag(Some(label)), disc]);
                     self.pieces.push(piece.after(3.0));
                 }
             }
             Block::Table(table) => {
                 self.introduce();
-                let rows = table::pieces(self.fonts, table, WIDTH);
+                let rows = table::pieces(self.fonts, &mut self.tags, table, WIDTH);
                 self.pieces.extend(rows);
             }
             Block::Figures(names) => {
@@ -157,22 +173,23 @@ impl Flow<'_> {
     }
 
     fn heading(&mut self, text: &str) {
-        let piece = self.text(&Line::from(text), HEADING, 0.0, 3);
+        let tag = self.tags.add(Tags::DOCUMENT, StructRole::H3);
+        let piece = self.text(&Line::from(text), HEADING, 0.0, 3).tagged(tag);
         let outline = Some((1, text.to_owned()));
         self.pieces.push(Piece { gap: 14.0, with_next: true, outline, ..piece });
     }
 
     fn paragraph(&mut self, text: &Line, look: Look, gap: f64) {
         let lines = wrapped(self.fonts, text, look, WIDTH, LONGEST);
-        let count = lines.len();
+        let (count, tag) = (lines.len(), self.tags.paragraph());
         if count <= WHOLE {
-            let piece = Piece::of_lines(lines, 0.0, look.size, look.leading());
+            let piece = Piece::of_lines(lines, 0.0, look.size, look.leading()).tagged(tag);
             let introduces = look == PLAIN;
             self.pieces.push(Piece { gap, introduces, ..piece });
             return;
         }
         for (k, line) in lines.into_iter().enumerate() {
-            let piece = Piece::of_lines(vec![line], 0.0, look.size, look.leading());
+            let piece = Piece::of_lines(vec![line], 0.0, look.size, look.leading()).tagged(tag);
             let with_next = k == 0 || k + 2 == count;
             let gap = if k == 0 { gap } else { 0.0 };
             self.pieces.push(Piece { gap, with_next, ..piece });
@@ -187,6 +204,7 @@ impl Flow<'_> {
         let mut marks = vec![
             Mark::Rect([0.0, 0.0, WIDTH, height], tint),
             Mark::Rect([0.0, 0.0, 3.0, height], edge),
+            Mark::Tag(Some(self.tags.paragraph())),
         ];
         for (k, set) in lines.into_iter().enumerate() {
             marks.push(Mark::Text(12.0, 5.0 + baseline(k, look.size, leading), set));
@@ -196,18 +214,27 @@ impl Flow<'_> {
 
     fn facts(&mut self, items: &[(String, Line)]) {
         const NAMES: f64 = 130.0;
+        let list = self.tags.add(Tags::DOCUMENT, StructRole::L);
         for (k, (name, value)) in items.iter().enumerate() {
             let muted = Look { ink: theme::MUTED.light, ..PLAIN };
             let names = wrapped(self.fonts, &Line::from(name.as_str()), muted, NAMES - 10.0, 8);
             let values = wrapped(self.fonts, value, PLAIN, WIDTH - NAMES, 16);
             let leading = PLAIN.leading();
             let height = names.len().max(values.len()) as f64 * leading;
-            let mut piece = Piece::of_lines(names, 0.0, PLAIN.size, leading);
-            piece.marks.extend(Piece::of_lines(values, NAMES, PLAIN.size, leading).marks);
+            let (label, body) = self.labelled(list);
+            let mut piece = Piece::of_lines(names, 0.0, PLAIN.size, leading).tagged(label);
+            let values = Piece::of_lines(values, NAMES, PLAIN.size, leading).tagged(body);
+            piece.marks.extend(values.marks);
             let with_next = k + 1 < items.len();
             let gap = if k == 0 { 6.0 } else { 2.0 };
             self.pieces.push(Piece { height, gap, with_next, ..piece });
         }
+    }
+
+    /// A new item of `list`: what names it, and the rest.
+    fn labelled(&mut self, list: Tag) -> (Tag, Tag) {
+        let item = self.tags.add(list, StructRole::LI);
+        (self.tags.add(item, StructRole::Lbl), self.tags.add(item, StructRole::LBody))
     }
 
     /// Keeps the paragraph that introduces something on the page where that begins.
@@ -220,7 +247,9 @@ impl Flow<'_> {
     /// A picture with its caption beside it; one that is taller than a page goes on on the next.
     fn figure(&mut self, name: &str) {
         let Some(index) = self.pictures.iter().position(|p| p.name == name) else { return };
-        let Drawn { drawing, caption, .. } = &self.pictures[index];
+        let Drawn { drawing, caption, alt, .. } = &self.pictures[index];
+        let picture = self.tags.figure(Tags::DOCUMENT, alt);
+        let below = self.tags.paragraph();
         let scale = PICTURE / f64::from(drawing.width.max(1));
         let most = (ROOM - 40.0) / scale;
         let side = WIDTH - PICTURE - 16.0;
@@ -232,11 +261,14 @@ impl Flow<'_> {
             let height = (to - from) * scale + 2.0;
             let frame = theme::GRID.light;
             let mut marks = vec![
+                Mark::Tag(Some(picture)),
                 Mark::Picture { index, x: 0.0, y: 0.0, scale, from, to },
+                Mark::Tag(None),
                 Mark::Rect([0.0, 0.0, PICTURE, 0.6], frame),
                 Mark::Rect([0.0, height, PICTURE, 0.6], frame),
                 Mark::Rect([0.0, 0.0, 0.6, height], frame),
                 Mark::Rect([PICTURE, 0.0, 0.6, height + 0.6], frame),
+                Mark::Tag(Some(below)),
             ];
             for (k, set) in caption.take().unwrap_or_default().into_iter().enumerate() {
                 let y = 6.0 + baseline(k, SMALL.size, SMALL.leading());
@@ -253,23 +285,28 @@ impl Flow<'_> {
         let width = (WIDTH - GAP * (n - 1.0)) / n;
         let value = Look::new(19.0, theme::TEXT).bold();
         let mut piece = Piece { height: 80.0, gap: 12.0, ..Piece::default() };
+        let list = self.tags.add(Tags::DOCUMENT, StructRole::L);
         for (k, tile) in tiles.iter().enumerate() {
             let x = k as f64 * (width + GAP);
+            let (label, body) = self.labelled(list);
+            piece.marks.push(Mark::Tag(None));
             frame(&mut piece.marks, [x, 0.0, width, 80.0], theme::GRID);
             let room = width - 16.0;
-            let mut put = |text: &str, look: Look, y: f64, most| {
+            let mut put = |tag: Tag, text: &str, look: Look, y: f64, most| {
+                let tag = self.tags.add(tag, StructRole::P);
+                piece.marks.push(Mark::Tag(Some(tag)));
                 let lines = wrapped(self.fonts, &Line::from(text), look, room, most);
                 for (k, set) in lines.into_iter().enumerate() {
                     let down = y + baseline(k, look.size, look.leading());
                     piece.marks.push(Mark::Text(x + 8.0, down, set));
                 }
             };
-            put(tile.name, SMALL, 5.0, 1);
+            put(label, tile.name, SMALL, 5.0, 1);
             let wide = tile.value.chars().count() as f64;
             // A number must not be cut.
             let size = value.size.min(room / wide.max(1.0) * 1.7);
-            put(&tile.value, Look { size, ..value }, 15.0, 1);
-            put(&tile.text, SMALL, 42.0, 3);
+            put(body, &tile.value, Look { size, ..value }, 15.0, 1);
+            put(body, &tile.text, SMALL, 42.0, 3);
         }
         self.pieces.push(piece);
     }
@@ -279,6 +316,7 @@ impl Flow<'_> {
         let (low, high) = gauge.interval.unwrap_or((gauge.score, gauge.score));
         let mut piece = Piece { height: 44.0, gap: 12.0, ..Piece::default() };
         let marks = &mut piece.marks;
+        marks.push(Mark::Tag(Some(self.tags.figure(Tags::DOCUMENT, &gauge.alt))));
         marks.push(Mark::Rect([0.0, 5.0, WIDTH, 8.0], TRACK));
         marks.push(Mark::Rect([at(low), 5.0, at(high - low).max(1.0), 8.0], BAND));
         marks.push(Mark::Rect([at(gauge.constant) - 1.0, 2.0, 2.0, 14.0], theme::ORANGE.light));

@@ -1,6 +1,6 @@
 //! The report as a PDF: pages of A4 with the same content as the page, and nothing from outside.
 //!
-//! Fonts are embedded, pictures are vectors, text can be searched and copied. Not for the content:
+//! Fonts are embedded, pictures are vectors, text can be searched, copied and read aloud. Not for the content:
 //! see `sections`.
 
 mod file;
@@ -8,6 +8,7 @@ mod flow;
 mod pages;
 mod piece;
 mod table;
+mod tags;
 mod text;
 mod typeface;
 
@@ -43,11 +44,11 @@ pub fn render(report: &Report) -> Result<Vec<u8>> {
 /// Renders `document` with the given pictures.
 pub(crate) fn of(document: &Document, tool_version: &str, pictures: &[Drawn]) -> Result<Vec<u8>> {
     let mut fonts = Fonts::new()?;
-    let mut flow = Flow { fonts: &mut fonts, pictures, pieces: Vec::new() };
+    let mut flow = Flow::new(&mut fonts, pictures);
     flow.document(document)?;
-    let pieces = flow.pieces;
+    let Flow { pieces, tags, .. } = flow;
     let pages = pages::paginate(&pieces, ROOM);
-    file::write(document, tool_version, &pages, pictures, &mut fonts)
+    file::write(document, tool_version, &pages, (pictures, tags), &mut fonts)
 }
 
 /// Compressed bytes.
@@ -89,7 +90,7 @@ mod tests {
         let document = sections::document(report);
         let drawings = pictures::drawings(report).unwrap();
         let mut fonts = Fonts::new().unwrap();
-        let mut flow = Flow { fonts: &mut fonts, pictures: &drawings, pieces: Vec::new() };
+        let mut flow = Flow::new(&mut fonts, &drawings);
         flow.document(&document).unwrap();
         let pieces = flow.pieces;
         let pages = pages::paginate(&pieces, ROOM);

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use super::tags::Tag;
 use super::text::Set;
 use crate::theme::Rgb;
 
@@ -17,6 +18,8 @@ pub(super) enum Mark {
     Rect([f64; 4], Rgb),
     /// A filled disc: centre, radius.
     Disc((f64, f64), f64, Rgb),
+    /// What follows belongs to this element, or is decoration, as the first marks of a piece are.
+    Tag(Option<Tag>),
     /// The part of the picture `index` between two heights in its units, scaled.
     Picture { index: usize, x: f64, y: f64, scale: f64, from: f64, to: f64 },
 }
@@ -48,6 +51,18 @@ impl Piece {
             piece.marks.push(Mark::Text(x, baseline(k, size, leading), line));
         }
         piece
+    }
+
+    /// The same as a part of the element `tag`.
+    pub(super) fn tagged(mut self, tag: Tag) -> Self {
+        self.marks.insert(0, Mark::Tag(Some(tag)));
+        self
+    }
+
+    /// The same as decoration: what is repeated is not read again.
+    pub(super) fn untagged(mut self) -> Self {
+        self.marks.retain(|mark| !matches!(mark, Mark::Tag(_)));
+        self
     }
 
     /// The same with a gap above it.

@@ -4,9 +4,13 @@
 
 use std::rc::Rc;
 
+use pdf_writer::types::{StructRole, TableHeaderScope};
+
 use super::piece::{Mark, Piece, baseline};
+use super::tags::{Tag, Tags};
 use super::text::{Fonts, Look, Set, extent, wrapped};
 use crate::document::{Cell, Line, Table, line};
+use crate::font::clean;
 use crate::format;
 use crate::theme;
 
@@ -26,14 +30,18 @@ const WIDEST_PART: f64 = 110.0;
 const BAR: (f64, f64) = (3.2, 14.0);
 
 /// The rows as pieces, the head first.
-pub(super) fn pieces(fonts: &mut Fonts, table: &Table, room: f64) -> Vec<Piece> {
+pub(super) fn pieces(fonts: &mut Fonts, tags: &mut Tags, table: &Table, room: f64) -> Vec<Piece> {
+    let whole = tags.table(&table.name);
+    let part = tags.add(whole, StructRole::THead);
     let shown = &table.rows[..table.rows.len().min(MOST)];
     let left = table.rows.len() - shown.len();
     let widths = widths(fonts, table, room);
-    let head = Rc::new(head(fonts, table, &widths, room));
-    let mut pieces = vec![Piece { gap: 8.0, ..(*head).clone() }];
+    let head = head(fonts, (tags, part), table, &widths, room);
+    let mut pieces = vec![Piece { gap: 8.0, ..head.clone() }];
+    let head = Rc::new(head.untagged());
+    let part = tags.add(whole, StructRole::TBody);
     for (k, cells) in shown.iter().enumerate() {
-        let mut piece = row(fonts, table, cells, &widths, TEXT, k == 0);
+        let mut piece = row(fonts, (tags, part), table, cells, &widths, TEXT, k == 0);
         // Neither the first row nor the last is alone with the head, or with the totals.
         let lonely = k == 0 && shown.len() > 1 || k + 2 == shown.len() && k > 0;
         let totals = k + 1 == shown.len() && (table.total.is_some() || left > 0);
@@ -42,7 +50,9 @@ pub(super) fn pieces(fonts: &mut Fonts, table: &Table, room: f64) -> Vec<Piece> 
         pieces.push(piece);
     }
     if let Some(cells) = &table.total {
-        let mut piece = row(fonts, table, cells, &widths, TEXT.bold(), true);
+        let part = tags.add(whole, StructRole::TFoot);
+        let mut piece = row(fonts, (tags, part), table, cells, &widths, TEXT.bold(), true);
+        piece.marks.push(Mark::Tag(None));
         piece.marks.push(Mark::Rect([0.0, 0.0, room, 1.0], theme::AXIS.light));
         piece.repeated = Some(head);
         piece.with_next = left > 0;
@@ -53,7 +63,8 @@ pub(super) fn pieces(fonts: &mut Fonts, table: &Table, room: f64) -> Vec<Piece> 
         let line = line![format!("{rest} in report.html.")];
         let look = Look::new(8.0, theme::MUTED);
         let lines = wrapped(fonts, &line, look, room, 2);
-        pieces.push(Piece::of_lines(lines, 0.0, look.size, look.leading()).after(4.0));
+        let piece = Piece::of_lines(lines, 0.0, look.size, look.leading());
+        pieces.push(piece.tagged(tags.paragraph()).after(4.0));
     }
     pieces
 }
@@ -104,43 +115,65 @@ fn widths(fonts: &mut Fonts, table: &Table, room: f64) -> Vec<f64> {
     most.iter().map(|w| w + more).collect()
 }
 
-fn head(fonts: &mut Fonts, table: &Table, widths: &[f64], room: f64) -> Piece {
+fn head(
+    fonts: &mut Fonts,
+    (tags, part): (&mut Tags, Tag),
+    table: &Table,
+    widths: &[f64],
+    room: f64,
+) -> Piece {
     let cells: Vec<Cell> = table.columns.iter().map(|(name, _)| Cell::from(*name)).collect();
-    let mut piece = laid(fonts, table, &cells, widths, |_| HEAD);
+    let heads = |_| Some(TableHeaderScope::Column);
+    let tags = (tags, part, &heads as &Scopes);
+    let mut piece = laid(fonts, tags, table, &cells, widths, |_| HEAD);
     let bottom = piece.height;
+    piece.marks.push(Mark::Tag(None));
     piece.marks.push(Mark::Rect([0.0, bottom - 0.8, room, 0.8], theme::AXIS.light));
     Piece { with_next: true, ..piece }
 }
 
 fn row(
     fonts: &mut Fonts,
+    (tags, part): (&mut Tags, Tag),
     table: &Table,
     cells: &[Cell],
     widths: &[f64],
     look: Look,
     first: bool,
 ) -> Piece {
-    let mut piece = laid(fonts, table, cells, widths, |k| if k == 0 { look.bold() } else { look });
+    let names = |k: usize| (k == 0).then_some(TableHeaderScope::Row);
+    let tags = (tags, part, &names as &Scopes);
+    let look = |k| if k == 0 { look.bold() } else { look };
+    let mut piece = laid(fonts, tags, table, cells, widths, look);
     if !first {
         let room = widths.iter().sum();
+        piece.marks.push(Mark::Tag(None));
         piece.marks.push(Mark::Rect([0.0, 0.0, room, 0.5], theme::GRID.light));
     }
     piece
 }
 
+/// What the cell of a column is a heading of, if it is one.
+type Scopes = dyn Fn(usize) -> Option<TableHeaderScope>;
+
+/// The cells of a row beside each other, as a row of the part `part` of the table.
 fn laid(
     fonts: &mut Fonts,
+    (tags, part, scopes): (&mut Tags, Tag, &Scopes),
     table: &Table,
     cells: &[Cell],
     widths: &[f64],
     look: impl Fn(usize) -> Look,
 ) -> Piece {
     let mut piece = Piece::default();
+    let tag = tags.add(part, StructRole::TR);
     let mut left = 0.0;
     let mut tallest: f64 = 0.0;
     for (k, ((cell, width), (_, number))) in
         cells.iter().zip(widths).zip(&table.columns).enumerate()
     {
+        let tag = tags.cell(tag, scopes(k));
+        piece.marks.push(Mark::Tag(Some(tag)));
         let look = look(k);
         let room = (width - 2.0 * SIDE).max(1.0);
         let bulleted = matches!(cell, Cell::List(items) if items.len() > 1);
@@ -156,7 +189,8 @@ fn laid(
             let y = ABOVE + baseline(k, look.size, leading);
             piece.marks.push(Mark::Text(left + SIDE + shift, y, set));
         }
-        if let Cell::Bars(heights, _) = cell {
+        if let Cell::Bars(heights, words) = cell {
+            piece.marks.push(Mark::Tag(Some(tags.figure(tag, &clean(words)))));
             tallest = tallest.max(BAR.1);
             for (at, height) in heights.iter().enumerate() {
                 let tall = (height * BAR.1).clamp(if *height > 0.0 { 0.6 } else { 0.0 }, BAR.1);

@@ -153,8 +153,15 @@ pub(super) fn wrapped(
         while let [rest @ .., (' ', _)] = part {
             part = rest;
         }
-        let cut = end < letters.len() && lines.len() + 1 == most;
-        lines.push(if cut { elided(part, room, &mut advance) } else { set(part, &mut advance) });
+        let more = end < letters.len();
+        let cut = more && lines.len() + 1 == most;
+        let mut line = if cut { elided(part, room, &mut advance) } else { set(part, &mut advance) };
+        // It is not seen, and whoever copies or hears the text has the words apart.
+        let spaced = more && !cut && part.len() < end - start;
+        if let Some(run) = line.runs.last_mut().filter(|_| spaced) {
+            run.text.push(' ');
+        }
+        lines.push(line);
         start = end;
         while letters.get(start).is_some_and(|(c, _)| *c == ' ') {
             start += 1;

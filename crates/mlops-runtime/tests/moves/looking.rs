@@ -12,6 +12,7 @@ use std::process::Command;
 use mlops_core::ledger::Ledger;
 
 use mlops_testkit::binary::{Output, ended};
+use mlops_testkit::dashboard::PAGES;
 use mlops_testkit::folder::{copy, files};
 
 use crate::place::{Place, possible};
@@ -128,24 +129,8 @@ fn opened(folder: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Every page of the dashboard, and records of the live release.
-const PAGES: [&str; 15] = [
-    "/scoring",
-    "/diagnostics",
-    "/",
-    "/findings",
-    "/performance",
-    "/drift",
-    "/threshold",
-    "/predictions?row.corporation=a1",
-    "/playground",
-    "/releases",
-    "/decisions",
-    "/runs",
-    "/ingestions",
-    "/quarantine",
-    "/sources",
-];
+/// Records of the live release, and a row of the data looked up, besides all pages.
+const RECORDS: [&str; 3] = ["/scoring", "/diagnostics", "/predictions?row.corporation=a1"];
 
 /// The service starts, answers and stops.
 fn serves(command: &mut Command) {
@@ -165,7 +150,9 @@ fn serves(command: &mut Command) {
         connection.read_to_string(&mut answer).unwrap();
         answer
     };
-    let answers = PAGES.map(|path| (path, ask(path, "application/json"), ask(path, "text/html")));
+    let paths = RECORDS.into_iter().chain(PAGES);
+    let answers: Vec<_> =
+        paths.map(|path| (path, ask(path, "application/json"), ask(path, "text/html"))).collect();
     let _ = child.kill();
     child.wait().unwrap();
     for (path, json, page) in answers {

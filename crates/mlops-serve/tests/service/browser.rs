@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use mlops_serve::{Options, Tokens};
+use mlops_testkit::dashboard::PAGES;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, rows};
@@ -80,23 +81,7 @@ fn pages_are_accessible_in_light_and_dark_on_desks_and_phones() {
     let run =
         runs["items"].as_array().unwrap().last().unwrap()["run_id"].as_str().unwrap().to_owned();
     let live = service.get("/readyz").json()["model_version"].as_str().unwrap().to_owned();
-    let mut paths: Vec<String> = [
-        "/",
-        "/findings",
-        "/performance",
-        "/drift",
-        "/threshold",
-        "/predictions",
-        "/playground",
-        "/releases",
-        "/decisions",
-        "/runs",
-        "/ingestions",
-        "/quarantine",
-        "/sources",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    let mut paths: Vec<String> = PAGES.map(str::to_owned).to_vec();
     paths.extend([
         format!("/runs/{run}"),
         format!("/releases/{live}"),

@@ -8,6 +8,7 @@ use mlops_core::ids::{FindingKind, Severity, Step};
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::Report;
 use mlops_serve::{Options, Tokens};
+use mlops_testkit::dashboard::PAGES;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,23 +19,6 @@ const READ: &str = "read-0123456789abcdef";
 const PREDICT: &str = "predict.0123456789/abcdef";
 const BROWSER: (&str, &str) =
     ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
-
-/// Every page without parameters.
-const PAGES: [&str; 13] = [
-    "/",
-    "/findings",
-    "/performance",
-    "/drift",
-    "/threshold",
-    "/predictions",
-    "/playground",
-    "/releases",
-    "/decisions",
-    "/runs",
-    "/ingestions",
-    "/quarantine",
-    "/sources",
-];
 
 fn tokens() -> Tokens {
     let mut tokens = Tokens::default();
@@ -121,6 +105,17 @@ fn the_start_page_contradicts_no_finding_that_is_open() {
     }
     let open = find(Vec::new()).0["open_findings"].clone();
     assert!(!open.to_string().contains("refused_file"), "what is over is told no longer: {open}");
+}
+
+#[test]
+fn the_navigation_leads_to_every_page_that_tests_open() {
+    let scene = Scene::empty(&json!({}));
+    let page = browse(&scene.serve(), "/", &[]).ends_with(200);
+    let menu = page.text().split("<nav class=\"side\"").nth(1).unwrap();
+    let menu = menu.split("</nav>").next().unwrap();
+    let links = menu.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let links: Vec<&str> = links.filter(|path| *path != "/docs").collect();
+    assert_eq!(links, PAGES);
 }
 
 #[test]

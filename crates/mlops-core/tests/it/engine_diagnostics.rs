@@ -1,0 +1,80 @@
+//! Diagnostics by tasks that an engine spreads: the same predictions and statistics as without one, to the byte.
+//!
+//! Not for a real engine: `mlops-cluster` has its own tests.
+
+use std::path::PathBuf;
+
+use mlops_core::ids::Step;
+use mlops_core::stage::diagnose::{self, Options};
+use mlops_testkit::{Random, Scene, repetitions};
+use serde_json::{Value, json};
+
+use crate::engine::Restless;
+use crate::engine_scoring::{messy, more, spread, trained};
+
+/// What is found, and written, but for times; and the bars of histograms, which are not written.
+fn diagnosed(scene: &Scene, data: Option<PathBuf>) -> Result<(Value, Vec<Vec<u64>>), String> {
+    let options = Options { data, identify: true, ..Options::default() };
+    let found = scene
+        .step(Step::Diagnostics, |context, workspace| diagnose::run(context, workspace, &options));
+    let found = found.map_err(|e| e.to_string())?;
+    let bars = found.columns.iter().filter_map(|column| column.summary.numeric());
+    let bars = bars.map(|numbers| numbers.histogram.clone()).collect();
+    let mut written = scene.json("model/diagnostics.json");
+    written["content"] = json!(found.content);
+    for key in ["recorded", "timings"] {
+        written.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    Ok((written, bars))
+}
+
+#[test]
+fn random_files_have_the_same_statistics_and_predictions_in_stretches_of_any_size() {
+    for seed in 0..repetitions(5, 300) {
+        let mut random = Random(seed);
+        let missing = if random.one_in(2) { "drop" } else { "median" };
+        let more = more(&json!({ "training": { "missing": missing } }));
+        let test = messy(&mut random, 200, 100_000);
+        let mut scene = trained(&more, &[test], &mut random);
+        scene.score().unwrap();
+        scene.deploy().unwrap();
+        let rows = random.below(500);
+        scene.file("other.csv", messy(&mut random, rows, 60));
+        let other = Some(scene.path("other.csv"));
+        let expected = [None, other.clone()].map(|data| diagnosed(&scene, data).unwrap());
+        assert!(expected[1].0["predictions"]["rejected"].as_u64() > Some(0) || rows < 99);
+        for _ in 0..2 {
+            let range_bytes = [40, 300, 5_000, 1 << 30][random.below(4)];
+            spread(&mut scene, &more, Restless::new(range_bytes, 3, seed));
+            let found = [None, other.clone()].map(|data| diagnosed(&scene, data).unwrap());
+            assert_eq!(found, expected, "seed {seed}, {range_bytes} bytes");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_in_stretches_or_at_all_is_as_on_one_machine() {
+    let mut random = Random(6);
+    let more = more(&json!({}));
+    let test = messy(&mut random, 200, 100_000);
+    let decimal = test.clone() + "c1,\"3,5\",1,red,1\n" + &messy(&mut random, 50, 9)[16..];
+    for (name, bytes) in [
+        ("empty.csv", Vec::new()),
+        ("header.csv", b"who,x,n,color,y\n".to_vec()),
+        ("other.csv", b"who,x,y\na,1,0\n".to_vec()),
+        ("decimal.csv", decimal.into_bytes()),
+        (
+            "utf16.csv",
+            format!("\u{feff}{test}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ),
+    ] {
+        let mut scene = trained(&more, std::slice::from_ref(&test), &mut random);
+        scene.score().unwrap();
+        scene.deploy().unwrap();
+        scene.file(name, bytes);
+        let data = Some(scene.path(name));
+        let expected = diagnosed(&scene, data.clone());
+        spread(&mut scene, &more, Restless::new(300, 3, 1));
+        assert_eq!(diagnosed(&scene, data), expected, "{name}");
+    }
+}
