@@ -101,3 +101,15 @@ fn a_column_at_a_negative_place_is_refused_in_words() {
     let error = reader.read(&folder.path("t.parquet"), |_| Ok(())).unwrap_err().to_string();
     assert!(error.contains("a negative place"), "{error}");
 }
+
+/// Found by fuzzing: a page of a Parquet file on which the library gives up in the middle.
+#[test]
+fn a_page_that_is_too_short_is_refused_in_words() {
+    mlops_formats::install();
+    let folder = Folder::in_memory();
+    folder.file("t.parquet", golden("short_run.parquet"));
+    let (schema, options) = (schema(), Ingestion::default());
+    let reader = RowReader::labelled(&schema, &options);
+    let error = reader.read(&folder.path("t.parquet"), |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("t.parquet") && error.len() < 400, "{error}");
+}
