@@ -159,6 +159,38 @@ fn every_configuration_key_and_binary_is_documented() {
     }
 }
 
+/// `first_run --show` has the defaults that the page has, where the page spells them as JSON.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test sets the scene with a plain file")]
+fn shown_defaults_are_those_of_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    let folders =
+        ["input_folder_path", "output_folder_path", "test_data_path", "output_model_path"];
+    let mut keys: serde_json::Map<_, _> =
+        folders.iter().map(|key| ((*key).to_owned(), (*key).into())).collect();
+    keys.insert("prod_deployment_path".to_owned(), "live".into());
+    fs::write(&path, serde_json::to_string(&keys).unwrap()).unwrap();
+    let (_, settings) = mlops_core::config::Config::settings(&path).unwrap();
+    let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let mut compared = 0;
+    for line in page.lines() {
+        let mut cells = line.split(" | ");
+        let key = cells.next().and_then(|cell| cell.strip_prefix("| `")?.strip_suffix('`'));
+        let spelt = cells.next().and_then(|cell| cell.strip_prefix('`')?.strip_suffix('`'));
+        let (Some(key), Some(spelt)) = (key, spelt) else { continue };
+        let Some(setting) = settings.iter().find(|setting| setting.key == key) else { continue };
+        let Ok(expected) = serde_json::from_str::<serde_json::Value>(spelt) else { continue };
+        let same = match (expected.as_f64(), setting.value.as_f64()) {
+            (Some(expected), Some(shown)) => (expected - shown).abs() < f64::EPSILON,
+            _ => expected == setting.value,
+        };
+        assert!(same, "{key} is {spelt} on the page, and shown as {}", setting.value);
+        compared += 1;
+    }
+    assert!(compared > 80, "{compared}");
+}
+
 /// Every `section.key` in `text` between quotes or back-ticks.
 fn keys_named(text: &str, sections: &BTreeSet<&str>) -> Vec<String> {
     let quoted = |c: char| matches!(c, '`' | '"' | '\\');

@@ -15,7 +15,7 @@ use crate::dialect::{Delimited, Reading};
 use crate::file::Window;
 use crate::recognise::{self, Made, OwnedWish, Wish};
 use crate::record::Dialect;
-use crate::{names, packed};
+use crate::{names, ods, packed};
 
 /// Members that an archive may have.
 const MOST: usize = 100_000;
@@ -41,9 +41,9 @@ struct Members {
 
 /// Whether the archive is a workbook.
 pub(crate) fn is_workbook(window: &Window) -> bool {
-    ZipArchive::new(window.clone()).is_ok_and(|archive| {
+    ZipArchive::new(window.clone()).is_ok_and(|mut archive| {
         let has = |name: &str| archive.index_for_name(name).is_some();
-        has("xl/workbook.xml") || has("xl/workbook.bin") || has("content.xml")
+        has("xl/workbook.xml") || has("xl/workbook.bin") || ods::is_one(&mut archive)
     })
 }
 
@@ -82,6 +82,11 @@ pub(crate) fn members(wish: Wish, window: &Window) -> Result<Box<dyn Decoder>> {
         if names::takes(file) { left.push(found) } else { passed.push(found) }
     }
     if left.is_empty() {
+        let has = |name: &str| archive.index_for_name(name).is_some();
+        if has("[Content_Types].xml") || has("mimetype") {
+            return Err(wish
+                .schema("this is a document, not a table: save its table as .xlsx, .ods or CSV"));
+        }
         left = passed;
     }
     left.reverse();

@@ -7,9 +7,9 @@ use std::path::Path;
 /// Endings of text, which may be packed.
 const TEXTS: [&str; 9] = ["csv", "tsv", "tab", "psv", "jsonl", "ndjson", "json", "fwf", "fixed"];
 /// Endings of files that are packed already, or have a packing of their own.
-const BINARY: [&str; 12] = [
+const BINARY: [&str; 13] = [
     "parquet", "parq", "pq", "arrow", "arrows", "feather", "ipc", "xlsx", "xlsm", "xlsb", "xls",
-    "zip",
+    "ods", "zip",
 ];
 /// Endings of packed files.
 const PACKED: [&str; 7] = ["gz", "gzip", "zst", "zstd", "bz2", "xz", "bzip2"];
@@ -56,6 +56,7 @@ mod tests {
             "d.parquet",
             "d.feather",
             "e.xlsx",
+            "e.ods",
             "f.zip",
         ] {
             assert!(takes(name), "{name}");

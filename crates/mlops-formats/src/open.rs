@@ -20,7 +20,7 @@ use mlops_core::platform::files;
 use crate::decoder::Whole;
 use crate::file::{Stream, Sum, Window};
 use crate::recognise::{self, Made, Wish};
-use crate::{apart, archive, arrow, excel, packed, parquet, sniff, values};
+use crate::{apart, archive, arrow, excel, foreign, packed, parquet, sniff, values};
 
 /// Bytes that are looked at first; they suffice for a comma-separated file.
 const GLANCE: usize = 1 << 10;
@@ -65,6 +65,9 @@ pub(crate) fn open(wish: Wish, mut file: File) -> Result<Opened> {
             && sniff::is_plain(&head, head.len() < GLANCE, columns)
         {
             return Ok(Opened::File(at_start(file).map_err(|e| wish.failed(e))?));
+        }
+        if let (None, Some(message)) = (format.kind, foreign::told(&head)) {
+            return Err(wish.schema(&message));
         }
         let kind = format.kind.or(recognise::binary(&head));
         if let Some(kind @ (Kind::Parquet | Kind::Arrow | Kind::Excel)) = kind {

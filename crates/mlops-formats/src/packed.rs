@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Read};
 use mlops_core::config::Compression;
 
 use crate::file::Stream;
+use crate::gzip;
 
 /// A file may unpack to this many bytes whatever its size.
 const ALWAYS: u64 = 1 << 28;
@@ -47,7 +48,7 @@ pub(crate) fn unpack(
     let packed = BufReader::with_capacity(1 << 16, packed);
     let unpacked: Box<dyn Read + Send> = match compression {
         Compression::None | Compression::Zip => Box::new(packed),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+        Compression::Gzip => Box::new(gzip::Members::of(packed)),
         Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
         Compression::Xz => {
             Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, 1 << (WINDOW_LOG - 9)))
@@ -142,6 +143,11 @@ mod tests {
         assert_eq!(unpacked(Compression::Gzip, whole.clone()).unwrap(), b"a,b\n1,2\n");
         let cut = unpacked(Compression::Gzip, whole[..whole.len() - 5].to_vec()).unwrap_err();
         assert!(cut.to_string().contains("cut off"), "{cut}");
+        // A last block is filled with zeros, which is no reason to refuse it; anything else is one.
+        let padded = [&whole[..], &[0; 512]].concat();
+        assert_eq!(unpacked(Compression::Gzip, padded).unwrap(), b"a,b\n1,2\n");
+        let followed = unpacked(Compression::Gzip, [&whole[..], b"garbage"].concat()).unwrap_err();
+        assert!(followed.to_string().contains("follows its end"), "{followed}");
         let mut damaged = whole;
         let last = damaged.len() - 6;
         damaged[last] ^= 1;

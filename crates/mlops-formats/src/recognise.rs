@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mlops_core::config::{Ingestion, Kind};
-use mlops_core::{Error, Result};
+use mlops_core::{Error, Result, text};
 
 use crate::decoder::{Decoder, Text};
 use crate::dialect::Delimited;
 use crate::encoding::{self, Decoded};
 use crate::fixed::Fixed;
 use crate::json::{self, Array, Lines, Shape};
-use crate::{names, packed, sniff};
+use crate::{foreign, names, packed, sniff};
 
 /// Bytes that are looked at.
 const LOOK: usize = 1 << 16;
@@ -61,6 +61,37 @@ impl Wish<'_> {
         Error::schema(self.path.display().to_string(), message)
     }
 
+    /// Refuses a typed file of which a wanted column is there twice, or has no cells: `cells` are the names of
+    /// columns that have, `others` those of the other ones.
+    pub(crate) fn check(self, cells: &[String], others: &[String]) -> Result<()> {
+        for wanted in self.columns {
+            let name = text::name(wanted);
+            let times = cells.iter().filter(|cell| *cell == wanted).count();
+            if times > 1 {
+                let message =
+                    format!("two of its columns are called \"{name}\": rename or remove one");
+                return Err(self.schema(&message));
+            }
+            if times == 1 {
+                continue;
+            }
+            let inner = format!("{wanted}.");
+            if let Some(member) = cells.iter().find(|cell| cell.starts_with(&inner)) {
+                return Err(self.schema(&format!(
+                    "its column \"{name}\" is a structure: name a member of it, such as \"{}\"",
+                    text::name(member)
+                )));
+            }
+            if others.iter().any(|other| other == wanted || other.starts_with(&inner)) {
+                return Err(self.schema(&format!(
+                    "its column \"{name}\" has lists, maps or other values that are not one cell: write it \
+                     with one value in each row"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// An error of reading it.
     pub(crate) fn failed(self, error: std::io::Error) -> Error {
         Error::io("read", self.path, error)
@@ -101,6 +132,9 @@ pub(crate) fn decode(
     }
     if !exact && packed::recognise(&head).is_some() {
         return Err(wish.schema("what is packed in it is packed, too: unpack it once"));
+    }
+    if let (false, None, Some(message)) = (exact, format.kind, foreign::told(&head)) {
+        return Err(wish.schema(&message));
     }
     let encoding = encoding::of(format.encoding.as_deref(), &head, path)?;
     let (text, input): (_, Box<dyn Read + Send>) = match encoding {

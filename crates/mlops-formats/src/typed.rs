@@ -22,7 +22,8 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    fn per_second(self) -> i64 {
+    /// So many of it make a second.
+    pub(crate) fn per_second(self) -> i64 {
         match self {
             Self::Milli => 1_000,
             Self::Micro => 1_000_000,

@@ -4,7 +4,7 @@
 //!
 //! Not for deciding whether to retrain: `fullprocess` does that.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 
 use mlops_core::config::GateMode;
@@ -289,6 +289,9 @@ fn nothing_to_learn_from(ingestion: &Ingested) -> Error {
     for words in said.take(text::MOST_NAMES) {
         message.push_str("\n  - ");
         message.push_str(words);
+    }
+    for ignored in &ingestion.ignored {
+        _ = write!(message, "\n  - passed over {}: {}", text::name(&ignored.name), ignored.reason);
     }
     Error::missing(text::bounded(message))
 }

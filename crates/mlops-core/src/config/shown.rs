@@ -42,6 +42,30 @@ const SECRET_ADDRESSES: [&str; 2] = ["monitoring.ping_url", "alerts.sinks[].url"
 /// Keys of programs, whose arguments may be secrets.
 const PROGRAMS: [&str; 2] = ["sources[].command", "alerts.sinks[].command"];
 
+/// Defaults that no schema has, as JSON: of values with a form of their own, and of lists.
+const DEFAULTS: [(&str, &str); 13] = [
+    ("alerts.give_up_after", "\"72h\""),
+    ("decide.wait_for", "[]"),
+    ("decide.wait_limit", "\"6h\""),
+    ("engine.scheduler", "\"127.0.0.1:27050\""),
+    ("output.parquet", "false"),
+    ("schema.reasons", "{}"),
+    ("service.cors_origins", "[]"),
+    ("service.data_folders", "[]"),
+    ("service.host_names", "[]"),
+    ("service.proxies", "[]"),
+    ("service.root_path", "\"\""),
+    ("training.C", "1.0"),
+    ("training.window", "\"all\""),
+];
+
+/// What a key stands for that the file does not have.
+fn default(key: &str, kind: &Value) -> Value {
+    let known = DEFAULTS.iter().find(|(known, _)| *known == key);
+    let known = known.and_then(|(_, value)| serde_json::from_str(value).ok());
+    known.unwrap_or_else(|| kind["default"].clone())
+}
+
 impl Config {
     /// Reads and checks the file at `path`, and says every key of it and every default.
     pub fn settings(path: &Path) -> Result<(Self, Vec<Setting>)> {
@@ -69,7 +93,7 @@ impl Config {
             }
             // What an entry of a list lacks is the same for all entries.
             if found.is_empty() && !key.contains("[]") {
-                let value = known.unwrap_or(&kind["default"]).clone();
+                let value = known.cloned().unwrap_or_else(|| default(&key, &kind));
                 settings.push(Setting { key, value, from: Origin::Default });
             }
         }

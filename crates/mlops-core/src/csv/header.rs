@@ -129,8 +129,13 @@ pub fn names(
     changes: &mut FormatChanges,
 ) -> Result<Vec<String>> {
     let name = |(i, field): (usize, &Field)| {
-        let text = std::str::from_utf8(&header[field.start..field.end])
-            .map_err(|_| Error::schema(place, "the header is not UTF-8: save it as UTF-8"))?;
+        let text = std::str::from_utf8(&header[field.start..field.end]).map_err(|_| {
+            Error::schema(
+                place,
+                "the header is not UTF-8: save the file as UTF-8, or name its encoding in \
+                     \"ingestion.format.encoding\", such as \"windows-1252\"",
+            )
+        })?;
         let name = clean::bare(text, field.quoted, field.escaped, changes);
         Ok(if name.is_empty() { format!("column {}", i + 1) } else { name.into_owned() })
     };

@@ -275,7 +275,10 @@ impl<'a> RowParser<'a> {
         let text = std::str::from_utf8(record).map_err(|e| {
             let bad = at + e.valid_up_to();
             let column = fields.iter().position(|f| bad < f.end.max(f.start + 1));
-            let message = "the bytes are not UTF-8: save the file as UTF-8".to_owned();
+            let message =
+                "the bytes are not UTF-8: save the file as UTF-8, or name its encoding in \
+                           \"ingestion.format.encoding\", such as \"windows-1252\""
+                    .to_owned();
             Reason { column, error: ErrorType::InvalidUnicode, message, sign: Sign::Nothing }
         })?;
         self.refuse_extra(fields)?;

@@ -92,6 +92,8 @@ pub struct Listing {
     pub candidates: Vec<SourceFile>,
     /// All other entries, sorted by name.
     pub ignored: Vec<Ignored>,
+    /// The number of files whose names do not match the pattern.
+    pub unmatched: usize,
 }
 
 /// Lists `folder`, which the configuration key `key` names. Links are followed.
@@ -191,6 +193,7 @@ pub fn matching(config: &Config, source: &Source) -> Result<Listing> {
             }
             let within = path.strip_prefix(&folder).unwrap_or(&path).to_string_lossy().into_owned();
             if !matches(pattern, &within) {
+                listing.unmatched += 1;
                 continue;
             }
             let file = SourceFile::at(config, path);

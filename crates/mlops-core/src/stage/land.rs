@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::config::Source;
 use crate::config::sources::{Mode, Role};
 use crate::dataset::counts::own_fault;
-use crate::dataset::discover::{self, Ignored, SourceFile};
+use crate::dataset::discover::{self, Ignored, Listing, SourceFile};
 use crate::ids::FindingKind;
 use crate::ledger::Landed;
 use crate::platform::digest::{Digest, Hasher};
@@ -60,6 +60,9 @@ pub(super) fn run(context: &Context, workspace: &mut Workspace, role: Role) -> R
             }
             match discover::matching(&context.config, source) {
                 Ok(listing) => {
+                    landing
+                        .warnings
+                        .extend(nothing_matches(source, &listing).map(|why| nothing(source, &why)));
                     landing.files.extend(listing.candidates);
                     landing.ignored.extend(listing.ignored);
                 }
@@ -83,6 +86,12 @@ pub(super) fn run(context: &Context, workspace: &mut Workspace, role: Role) -> R
 fn failed(source: &Source, error: &Error) -> Remark {
     let words = text::bounded(format!("source \"{}\": {}", source.name, own_fault(error)));
     Remark::on(FindingKind::SourceFailed, &source.name, words)
+}
+
+/// What is said of a source of which nothing is read.
+fn nothing(source: &Source, why: &str) -> Remark {
+    let words = text::bounded(format!("source \"{}\": {why}", source.name));
+    Remark::on(FindingKind::Data, &source.name, words)
 }
 
 /// Fetches the objects of a source whose version is not recorded. The inner error is that of the source.
@@ -123,10 +132,7 @@ fn fetch_new(
         }
     }
     if taken == 0 && known.is_empty() {
-        landing.warnings.extend(nothing_taken(source, all).map(|why| {
-            let words = text::bounded(format!("source \"{}\": {why}", source.name));
-            Remark::on(FindingKind::Data, &source.name, words)
-        }));
+        landing.warnings.extend(nothing_taken(source, all).map(|why| nothing(source, &why)));
     }
     if wanted.is_empty() {
         return Ok(Ok(()));
@@ -225,6 +231,12 @@ pub(super) fn takes(source: &Source, name: &str, ignored: &mut Vec<Ignored>) -> 
         ignored.push(Ignored { name, reason: reason.to_owned() });
     }
     reason.is_none()
+}
+
+/// The same for a folder, in which there may be no files yet, but not only others.
+pub(super) fn nothing_matches(source: &Source, listing: &Listing) -> Option<String> {
+    let is_wrong = listing.candidates.is_empty() && listing.ignored.is_empty();
+    if is_wrong && listing.unmatched > 0 { nothing_taken(source, listing.unmatched) } else { None }
 }
 
 /// What to look at if none of the `all` objects at a place is taken, where that is no ordinary state.

@@ -181,6 +181,7 @@ fn asked(context: &Context, ledger: &Ledger, source: &Source) -> Result<Listed> 
         match discover::matching(&context.config, source) {
             Ok(listing) => {
                 count(context, ledger, &listing.candidates, &mut one)?;
+                one.nothing = land::nothing_matches(source, &listing);
                 one.columns = columns(context, newest(&listing.candidates).map(|file| &*file.path));
             }
             Err(error) => one.error = Some(own_fault(&error)),

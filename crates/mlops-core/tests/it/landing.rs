@@ -215,6 +215,24 @@ fn a_source_from_which_nothing_is_taken_says_what_to_look_at() {
 }
 
 #[test]
+fn a_folder_in_which_there_are_only_other_files_says_so() {
+    let source = json!({"name": "near", "uri": "exchange", "pattern": "2025*.csv"});
+    let scene = Scene::with(&json!({"sources": [source]}));
+    scene.rows("in/a.csv", &sample_rows(5, 1));
+    std::fs::create_dir(scene.path("exchange")).unwrap();
+    assert_eq!(scene.ingest().unwrap().warnings, [""; 0]);
+    scene.rows("exchange/2024.csv", &sample_rows(5, 2));
+    let why = "source \"near\": the pattern \"2025*.csv\" takes none of the objects there (1)";
+    let report = scene.ingest().unwrap();
+    assert!(report.warnings.iter().any(|line| line.contains(why)), "{:?}", report.warnings);
+    let listed = mlops_core::stage::sources::list(&scene.context().unwrap()).unwrap();
+    let findings = mlops_core::run::context::Report::findings(&listed);
+    assert!(findings.iter().any(|finding| finding.text.contains(why)), "{findings:?}");
+    scene.rows("exchange/2025.csv", &sample_rows(5, 3));
+    assert_eq!(scene.ingest().unwrap().warnings, [""; 0]);
+}
+
+#[test]
 fn objects_with_hostile_names_stay_in_the_landing_folder() {
     let (scene, place) = scene(&json!({}));
     let names =

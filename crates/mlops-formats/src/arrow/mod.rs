@@ -56,6 +56,10 @@ impl Table {
     pub(crate) fn of(wish: Wish, window: &Window) -> Result<Self> {
         let place = wish.path.display().to_string();
         let (messages, layout) = Messages::of(window).map_err(|e| failed(wish, e))?;
+        let name = |at: usize| layout.fields[at].name.clone();
+        let cells: Vec<String> = layout.cells().map(name).collect();
+        let others = (0..layout.fields.len()).filter(|at| layout.fields[*at].kind.is_none());
+        wish.check(&cells, &others.map(name).collect::<Vec<_>>())?;
         let find = |name: &String| layout.cells().find(|at| layout.fields[*at].name == *name);
         let found: Option<Vec<usize>> = wish.columns.iter().map(find).collect();
         // The error for a missing column lists all columns.

@@ -1,4 +1,4 @@
-//! A JSON array of objects, at the top or at a path in objects.
+//! A JSON array of objects, at the top or at a path in objects; or objects one behind the other.
 //!
 //! An element that is not an object is a row that cannot be read; if the text itself is not JSON, it is
 //! unclear where the next row begins, and the whole file is refused. Not for lines: see
@@ -13,6 +13,7 @@ use mlops_core::csv::record::Malformed;
 
 use super::columns::{Columns, Refusal};
 use super::lines::{LOOK_AHEAD, header};
+use super::paths::Paths;
 use super::scan::{Problem, Scanner};
 use crate::decoder::{Decoder, Text};
 use crate::spell;
@@ -27,6 +28,8 @@ pub(crate) struct Array {
     elements: u64,
     /// Objects that are open around the array.
     depth: usize,
+    /// There is no array: the objects are at the top.
+    bare: bool,
     ended: bool,
 }
 
@@ -48,6 +51,7 @@ impl Array {
             options: options.clone(),
             elements: 0,
             depth: 0,
+            bare: false,
             ended: false,
         }
     }
@@ -111,6 +115,10 @@ impl Array {
                 }
             }
         }
+        if path.is_empty() && self.begins_rows()? {
+            self.bare = true;
+            return Ok(());
+        }
         if !Self::with(&mut self.text, |s| s.takes(b'['))? {
             // An object that ends with the file may have been the first line of many.
             let cut_off = path.is_empty()
@@ -119,15 +127,62 @@ impl Array {
             let message = if cut_off {
                 "the JSON in it is cut off: copy it again".to_owned()
             } else if path.is_empty() {
-                "its rows are not an array at the top: name the path of the array of rows in \
-                 \"format.records\""
-                    .to_owned()
+                super::not_at_the_top(self.text.bytes())
             } else {
                 missing(&path)
             };
             return Err(self.text.schema(&message));
         }
         Ok(())
+    }
+
+    /// Takes all columns of the first elements for those that are wanted.
+    fn discover(&mut self) -> Result<()> {
+        let mut paths = Paths::default();
+        let (mut at, mut first) = (0, true);
+        while at < LOOK_AHEAD {
+            match self.step(at, first) {
+                Ok((start, Step::Element(end))) => {
+                    paths.note(&self.text.bytes()[start..end]);
+                    (at, first) = (end, false);
+                }
+                Err(Problem::End) if self.text.more()? => {}
+                Ok((_, Step::End(_))) | Err(_) => break,
+            }
+        }
+        self.wanted = paths.columns();
+        Ok(())
+    }
+
+    fn step(&self, at: usize, first: bool) -> Result<(usize, Step), Problem> {
+        let bytes = self.text.bytes();
+        if self.bare {
+            return bare_step(bytes, at, first, self.text.is_whole());
+        }
+        step(bytes, at, first)
+    }
+
+    /// Whether the text begins with an object that is a row: another one follows, or it has columns.
+    fn begins_rows(&mut self) -> Result<bool> {
+        loop {
+            let mut scanner = Scanner::of(self.text.bytes(), true);
+            if !matches!(scanner.peek(), Ok(b'{') | Err(Problem::End)) {
+                return Ok(false);
+            }
+            let read = scanner.skip();
+            let next = read.and_then(|()| scanner.takes(b',')).and_then(|_| scanner.peek());
+            let whole = self.text.is_whole();
+            match (read, next) {
+                (Ok(()), Ok(next)) => return Ok(next == b'{'),
+                (Ok(()), Err(_)) if whole => break,
+                (Err(Problem::Syntax(_)), _) => return Ok(false),
+                _ if whole || self.text.bytes().len() > LOOK_AHEAD => return Ok(false),
+                _ => _ = self.text.more()?,
+            }
+        }
+        let mut only = Columns::of(&self.wanted, self.options.numbers.decimal);
+        let read = only.read(&mut Scanner::of(self.text.bytes(), true));
+        Ok(read.is_ok() && !only.present().is_empty())
     }
 
     /// Checks that nothing but the ends of the objects around the array follows.
@@ -159,6 +214,24 @@ fn missing(path: &str) -> String {
     format!("it has no array at \"{path}\": correct \"format.records\"")
 }
 
+/// The next object of `bytes` from `at` on, which a comma may precede; the end of the text, of which they
+/// are all there is if it is `whole`.
+fn bare_step(bytes: &[u8], at: usize, first: bool, whole: bool) -> Result<(usize, Step), Problem> {
+    let mut scanner = Scanner::of(bytes, true);
+    scanner.at = at;
+    let comma = scanner.peek().and_then(|_| if first { Ok(false) } else { scanner.takes(b',') });
+    let next = comma.and_then(|_| scanner.peek());
+    if next == Err(Problem::End) && whole {
+        return Ok((scanner.at, Step::End(scanner.at)));
+    }
+    if next? != b'{' {
+        return Err(Problem::Syntax("a brace is missing"));
+    }
+    let start = scanner.at;
+    scanner.skip()?;
+    Ok((start, Step::Element(scanner.at)))
+}
+
 /// The next element of `bytes` from `at` on, or the end of the array. `first` says that no element came
 /// before.
 fn step(bytes: &[u8], at: usize, first: bool) -> Result<(usize, Step), Problem> {
@@ -186,15 +259,27 @@ impl Decoder for Array {
             return Ok(None);
         }
         self.enter()?;
+        if self.wanted.is_empty() {
+            self.discover()?;
+        }
         let mut seen = Columns::of(&self.wanted, self.options.numbers.decimal);
         let (mut at, mut first) = (0, true);
         while !seen.are_complete() && at < LOOK_AHEAD {
-            match step(self.text.bytes(), at, first) {
+            match self.step(at, first) {
                 Ok((start, Step::Element(end))) => {
+                    let element = &self.text.bytes()[start..end];
+                    if first && matches!(element.first(), Some(b'[' | b'"')) {
+                        return Err(self.text.schema(
+                            "the elements of its array are not objects: a row is an object with the names of \
+                             the columns, such as {\"id\": 7}",
+                        ));
+                    }
                     let _ = seen.read(&mut Scanner::of(&self.text.bytes()[start..end], true));
                     (at, first) = (end, false);
                 }
                 Err(Problem::End) if self.text.more()? => {}
+                // An array without rows needs no columns.
+                Ok((_, Step::End(_))) if first => return Ok(None),
                 Ok((_, Step::End(_))) | Err(_) => break,
             }
         }
@@ -212,7 +297,7 @@ impl Decoder for Array {
         let (mut at, mut number) = (0, 0_u32);
         let ended = loop {
             let first = self.elements == 0 && number == 0;
-            match step(self.text.bytes(), at, first) {
+            match self.step(at, first) {
                 Ok((_, Step::End(end))) => {
                     at = end;
                     break true;

@@ -211,6 +211,9 @@ impl Columns {
                 Value::Null => {}
                 Value::True => out.extend_from_slice(b"true"),
                 Value::False => out.extend_from_slice(b"false"),
+                Value::Infinite(negative) => {
+                    out.extend_from_slice(if negative { b"-inf" } else { b"inf" });
+                }
                 Value::Number(a, b) => spell::push_number(&bytes[a..b], self.decimal, out),
                 // Quotes and line ends would be escapes.
                 Value::Text(Text { start, end, escaped: false, commas: false }) => {
@@ -237,7 +240,7 @@ impl Columns {
 }
 
 /// The text that is spelt by what stands between two quotes.
-fn unescaped(raw: &[u8]) -> Result<String, Refusal> {
+pub(super) fn unescaped(raw: &[u8]) -> Result<String, Refusal> {
     let quoted = [b"\"", raw, b"\""].concat();
     serde_json::from_slice(&quoted)
         .map_err(|_| Refusal::Told("a text has an escape that is not a character".to_owned()))
@@ -278,6 +281,11 @@ mod tests {
         assert_eq!(read(r#"{"id":1"#), Err(Refusal::End));
         assert!(matches!(read(r#"{"id":01}"#), Err(Refusal::Told(_))));
         assert!(matches!(read(r#"{"id":"\ud800"}"#), Err(Refusal::Told(_))));
+        // What Python writes for numbers that are none, or too large.
+        assert_eq!(
+            read(r#"{"id":NaN,"rate":-Infinity,"open":Infinity}"#),
+            Ok(",,,-inf,inf\n".to_owned())
+        );
         assert_eq!(columns.extra(), ["more"]);
         let mut comma = Columns::of(&names[3..4], ',');
         assert_eq!(record(&mut comma, r#"{"rate":1.5}"#), Ok("\"1,5\"\n".to_owned()));

@@ -12,6 +12,7 @@ use mlops_core::csv::quarantine::ErrorType;
 use mlops_core::csv::record::Malformed;
 
 use super::columns::{Columns, Refusal};
+use super::paths::Paths;
 use super::scan::Scanner;
 use crate::decoder::{Decoder, Text};
 use crate::lanes::{Lanes, Parts};
@@ -109,6 +110,12 @@ pub(super) fn header(seen: &Columns, wanted: &[String]) -> Vec<String> {
 impl Decoder for Lines {
     fn header(&mut self) -> Result<Option<Vec<String>>> {
         self.text.skip_marks()?;
+        if self.wanted.is_empty() {
+            while self.text.bytes().len() < LOOK_AHEAD && self.text.more()? {}
+            let mut paths = Paths::default();
+            self.text.bytes().split(|b| *b == b'\n').for_each(|line| paths.note(line));
+            self.wanted = paths.columns();
+        }
         let mut seen = Columns::of(&self.wanted, self.decimal);
         let mut from = 0;
         while !seen.are_complete() && from < LOOK_AHEAD {
@@ -126,6 +133,11 @@ impl Decoder for Lines {
         }
         if from == 0 && self.text.is_empty() {
             return Ok(None);
+        }
+        let first = self.text.bytes().split(|b| *b == b'\n').next().unwrap_or_default();
+        if seen.present().is_empty() && !self.wanted.is_empty() && !super::arrays(first).is_empty()
+        {
+            return Err(self.text.schema(&super::not_at_the_top(first)));
         }
         let names = header(&seen, &self.wanted);
         let (decimal, max_bytes) = (self.decimal, self.max_bytes);

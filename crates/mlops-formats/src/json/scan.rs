@@ -19,6 +19,8 @@ pub(crate) enum Value {
     False,
     /// Its spelling.
     Number(usize, usize),
+    /// `Infinity`, which is no JSON but what many programs write; whether it is negative.
+    Infinite(bool),
     Text(Text),
     /// An object or array, skipped.
     Nested(usize, usize),
@@ -183,6 +185,9 @@ impl<'a> Scanner<'a> {
             b'"' => self.text().map(Value::Text),
             b'-' | b'0'..=b'9' => self.number(),
             b'n' => self.word(b"null", Value::Null),
+            // No number is missing, as it is in every other format.
+            b'N' => self.word(b"NaN", Value::Null),
+            b'I' => self.word(b"Infinity", Value::Infinite(false)),
             b't' => self.word(b"true", Value::True),
             b'f' => self.word(b"false", Value::False),
             b'{' | b'[' => {
@@ -226,6 +231,9 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         if self.bytes.get(self.at) == Some(&b'-') {
             self.at += 1;
+            if self.bytes.get(self.at) == Some(&b'I') {
+                return self.word(b"Infinity", Value::Infinite(true));
+            }
         }
         let first = self.at;
         self.digits()?;
@@ -272,7 +280,7 @@ impl<'a> Scanner<'a> {
                 b'-' | b'0'..=b'9' => {
                     self.number()?;
                 }
-                b'n' | b't' | b'f' => {
+                b'n' | b't' | b'f' | b'N' | b'I' => {
                     self.value()?;
                 }
                 _ => return Err(Problem::Syntax("a value is missing")),

@@ -223,11 +223,14 @@ const EPOCH: i64 = 2_440_588;
 fn timestamp(value: &Int96, speller: Speller, out: &mut Vec<u8>) {
     let [low, high, day] = *value.data() else { return };
     let nanos = i64::from(low) | (i64::from(high) << 32);
-    let micros = (i64::from(day) - EPOCH)
-        .checked_mul(86_400_000_000)
-        .and_then(|day| day.checked_add(nanos / 1000));
-    if let Some(micros) = micros {
-        speller.integer(micros.into(), Meaning::Timestamp(Unit::Micro, false), out);
+    let days = i64::from(day) - EPOCH;
+    let at = |unit: Unit, time: i64| {
+        let time = days.checked_mul(86_400 * unit.per_second())?.checked_add(time)?;
+        Some((time, Meaning::Timestamp(unit, false)))
+    };
+    // Only microseconds reach farther than from 1677 to 2262.
+    if let Some((time, meaning)) = at(Unit::Nano, nanos).or_else(|| at(Unit::Micro, nanos / 1000)) {
+        speller.integer(time.into(), meaning, out);
     }
 }
 
@@ -282,6 +285,11 @@ impl Table {
         let find = |wanted: &String| {
             leaves.iter().find(|(_, column)| name(column) == *wanted && single(column))
         };
+        let (cells, others): (Vec<_>, Vec<_>) = leaves.iter().partition(|leaf| single(leaf.1));
+        let names_of = |leaves: &[&(usize, &Arc<ColumnDescriptor>)]| {
+            leaves.iter().map(|leaf| name(leaf.1)).collect::<Vec<_>>()
+        };
+        wish.check(&names_of(&cells), &names_of(&others))?;
         let found: Option<Vec<_>> = match wish.columns {
             [] => None,
             columns => columns.iter().map(find).collect(),

@@ -50,6 +50,7 @@ fn one_table_gives_one_data_set_in_all_formats() {
         ("snappy.parquet", table::parquet(&rows, 700, snappy), &none),
         ("zstd.parquet", table::parquet(&rows, 5000, zstd), &none),
         ("t.arrow", crate::arrow::arrow(&rows, 333), &none),
+        ("book.ods", table::open_document("Clients", &sheet), &none),
         ("book.xlsx", table::workbook(&[("Clients", sheet)]), &none),
     ]);
     for (name, bytes, format) in files {

@@ -132,3 +132,37 @@ fn bytes_that_are_no_characters_are_quarantined_in_any_encoding() {
     let lines: Vec<&str> = found.quarantine.iter().map(|row| row[1].as_str()).collect();
     assert_eq!(lines, ["3", "4"], "{found:?}");
 }
+
+#[test]
+fn titles_above_the_header_and_rare_separators_are_recognised() {
+    let text = format!("Clients of 2025\n\n\"as of\";2025\n{}a;1;2;3;0\nb;x;2;3;1\n", header(";"));
+    let found = of("t.csv", &text, &json!({}));
+    assert_eq!(
+        (rows(&found), found.quarantine[0][1].as_str()),
+        (vec!["a,1,2,3,0"], "6"),
+        "{found:?}"
+    );
+    for separator in ["^", "\u{1}", ":", " "] {
+        let text = header(separator) + &"a,1,2,3,0\n\"b,c\",4,5,6,1\n".replace(',', separator);
+        let found = of("t.csv", &text, &json!({}));
+        assert_eq!(rows(&found).len(), 2, "{separator:?}: {found:?}");
+    }
+    // A row that happens to have the names is no header if the first line has them, too.
+    let found = of("t.csv", &format!("{GOOD}a,1,2,3,0\n{GOOD}b,1,2,3,1\n"), &json!({}));
+    assert_eq!((rows(&found).len(), found.quarantine.len()), (2, 1), "{found:?}");
+}
+
+#[test]
+fn what_is_no_table_is_called_by_its_name() {
+    for (bytes, expected) in [
+        (&b"<!DOCTYPE html>\n<html><body>Log in</body></html>\n"[..], "an HTML page"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"Obj\x01\x04\x14avro.codec", "an Avro file"),
+        (b"SQLite format 3\0\x10", "sqlite:PATH"),
+    ] {
+        for packed in [bytes.to_vec(), crate::table::zstd(bytes)] {
+            let found = ingested("t.csv", &packed, &json!({}));
+            assert!(found.failures[0].contains(expected), "{found:?}");
+        }
+    }
+}

@@ -50,6 +50,7 @@ fn damaged_files_are_read_or_refused() {
         ("t.arrow", golden("polars-zstd.arrow")),
         ("t.arrow", golden("plain.arrows")),
         ("t.xlsx", table::workbook(&[("S", rows.clone())])),
+        ("t.ods", table::open_document("S", &rows)),
     ];
     let (schema, options) = (schema(), Ingestion::default());
     let folder = Folder::in_memory();

@@ -79,3 +79,86 @@ fn numbers_keep_every_digit() {
     let json = ingested("t.jsonl", text.as_bytes(), &json!({}));
     assert_eq!(json, ingested("t.csv", plain.as_bytes(), &json!({})));
 }
+
+#[test]
+fn objects_may_stand_one_behind_the_other() {
+    let other = ROW.replace("\"a\"", "\"b\"");
+    let pretty = |row: &str| row.replace(',', ",\n  ").replace('{', "{\n  ").replace('}', "\n}");
+    for text in [
+        format!("{}\n{}\n", pretty(ROW), pretty(&other)),
+        format!("{ROW},\n{other},\n"),
+        format!("{ROW} {other}"),
+    ] {
+        let found = ingested("t.json", text.as_bytes(), &json!({}));
+        let rows: Vec<&str> = found.data.lines().skip(1).collect();
+        assert_eq!(rows, ["a,1,2,3,0", "b,1,2,3,0"], "{text}: {found:?}");
+    }
+    let found = ingested("t.json", pretty(ROW).as_bytes(), &json!({}));
+    assert_eq!(found.data.lines().nth(1), Some("a,1,2,3,0"), "{found:?}");
+    let found = ingested("t.json", format!("{}\n{{", pretty(ROW)).as_bytes(), &json!({}));
+    assert!(found.failures[0].contains("cut off"), "{found:?}");
+}
+
+#[test]
+fn no_number_is_missing_and_infinity_is_no_number() {
+    let of = |value: &str| ROW.replace("_activity\":1", &format!("_activity\":{value}"));
+    for text in [
+        format!("{}\n{}\n{ROW}\n", of("NaN"), of("-Infinity")),
+        format!("[{},{},{ROW}]", of("NaN"), of("-Infinity")),
+    ] {
+        let found = ingested("t.json", text.as_bytes(), &json!({}));
+        let rows: Vec<&str> = found.data.lines().skip(1).collect();
+        assert_eq!(rows, ["a,,2,3,0", "a,1,2,3,0"], "{found:?}");
+        assert_eq!(found.reasons(), [("lastmonth_activity", "CAST")]);
+    }
+}
+
+#[test]
+fn what_is_no_row_is_told_in_words() {
+    for (text, expected) in [
+        (
+            "{\"n\":1,\"rows\":[{\"corporation\":\"a\"}]}".to_owned(),
+            "\"format.records\", such as rows",
+        ),
+        (
+            "{\n\"n\":1,\"rows\":[{\"corporation\":\"a\"}]\n}".to_owned(),
+            "\"format.records\", such as rows",
+        ),
+        ("[[\"corporation\"],[1]]".to_owned(), "the elements of its array are not objects"),
+        (format!("{}\n", ROW.replace('}', ",}")), "this is no JSON object: a name in quotes"),
+    ] {
+        let found = ingested("t.json", text.as_bytes(), &json!({}));
+        let said = found.failures.first().map_or("", String::as_str);
+        let rows = found.quarantine.iter().any(|row| row[3] == "INVALID JSON");
+        assert!(said.contains(expected) || rows, "{text}: {found:?}");
+        assert_eq!(found.data.lines().nth(1), None, "{found:?}");
+    }
+    // An array without rows is a file without rows.
+    for text in ["[]", " [ ]\n"] {
+        let found = ingested("t.json", text.as_bytes(), &json!({}));
+        assert!(found.failures.is_empty() && found.data.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
+fn whoever_does_not_know_the_columns_is_told_them() {
+    mlops_formats::install();
+    let scene = mlops_testkit::Scene::with(&json!({}));
+    let lines = "{\"id\":1,\"geo\":{\"lat\":2}}\n{\"id\":2,\"tags\":[],\"late\":true}\n";
+    let array = format!("[{}]", lines.trim_end().replace('\n', ","));
+    for (name, text) in
+        [("t.jsonl", lines), ("t.json", &array), ("u.json", &lines.replace(':', ":\n"))]
+    {
+        scene.file(name, text);
+        let options = mlops_core::config::Ingestion::default();
+        let (opened, _) =
+            mlops_core::csv::formats::open(&scene.path(name), &options, &[], 1).unwrap();
+        let mlops_core::csv::formats::Opened::Rows(mut rows) = opened else {
+            panic!("{name}: no rows")
+        };
+        assert_eq!(rows.header().unwrap().unwrap(), ["id", "geo.lat", "late"], "{name}");
+        let mut batch = mlops_core::csv::formats::Batch::default();
+        assert!(rows.next(&mut batch).unwrap());
+        assert_eq!(String::from_utf8(batch.text).unwrap(), "1,2,\n2,,true\n", "{name}");
+    }
+}

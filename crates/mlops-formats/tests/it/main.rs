@@ -9,6 +9,8 @@
 mod agree;
 /// Tables of Arrow, as other programs write them.
 mod arrow;
+/// Workbooks: which sheet is read, and which row names the columns.
+mod books;
 /// The record of changed cells.
 mod changes;
 /// Data sets that are Parquet files.

@@ -268,6 +268,47 @@ pub(crate) fn workbook(sheets: &[(&str, Vec<Row>)]) -> Vec<u8> {
     zip(&members)
 }
 
+/// A workbook of OpenDocument with one visible sheet of this name and cells behind a hidden one, whose empty
+/// cells and rows are repetitions.
+pub(crate) fn open_document(name: &str, rows: &[Row]) -> Vec<u8> {
+    let mut text = "<?xml version=\"1.0\"?><office:document-content><office:automatic-styles>\
+        <style:style style:name=\"no\"><style:table-properties table:display=\"false\"/></style:style>\
+        </office:automatic-styles><office:body><office:spreadsheet>\
+        <table:table table:name=\"Old\" table:style-name=\"no\"><table:table-row><table:table-cell \
+        office:value-type=\"string\"><text:p>nothing</text:p></table:table-cell></table:table-row>\
+        </table:table>"
+        .to_owned();
+    text += &format!("<table:table table:name=\"{name}\"><table:table-column/>");
+    for row in rows {
+        text += "<table:table-row>";
+        for cell in row {
+            text += &match cell {
+                None => "<table:table-cell table:number-columns-repeated=\"1\"/>".to_owned(),
+                Some(cell) if cell.parse::<f64>().is_ok_and(|v| v.to_string() == *cell) => format!(
+                    "<table:table-cell office:value-type=\"float\" office:value=\"{cell}\"><text:p>about \
+                     {cell}</text:p></table:table-cell>"
+                ),
+                Some(cell) => {
+                    let lines: Vec<String> = cell
+                        .split('\n')
+                        .map(|line| format!("<text:p>{}</text:p>", escaped(line)))
+                        .collect();
+                    let lines = lines.concat();
+                    format!(
+                        "<table:table-cell office:value-type=\"string\"><office:annotation><text:p>a \
+                         comment</text:p></office:annotation>{lines}</table:table-cell>"
+                    )
+                }
+            };
+        }
+        text += "<table:table-cell table:number-columns-repeated=\"16000\"/></table:table-row>";
+    }
+    text += "<table:table-row table:number-rows-repeated=\"1000000\"><table:table-cell/></table:table-row>\
+        </table:table></office:spreadsheet></office:body></office:document-content>";
+    let kind: &[u8] = b"application/vnd.oasis.opendocument.spreadsheet";
+    zip(&[("mimetype", kind), ("content.xml", text.as_bytes())])
+}
+
 /// Lines of fixed width, and the format that reads them.
 pub(crate) fn fixed(rows: &[Row]) -> (String, Value) {
     let widths = [60, 14, 34, 12, 4];

@@ -3,7 +3,7 @@
 use mlops_testkit::Scene;
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnWriter;
-use parquet::data_type::{ByteArray, FixedLenByteArray};
+use parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
 use serde_json::json;
 
 use crate::table::{Row, outcome, parquet_of, workbook};
@@ -116,4 +116,66 @@ fn sheets_have_dates_numbers_and_ranges() {
     let kinds: Vec<_> =
         found.quarantine.iter().map(|row| (row[1].as_str(), row[3].as_str())).collect();
     assert_eq!(kinds, [("5", "TOO MANY COLUMNS"), ("6", "CAST")]);
+}
+
+#[test]
+fn time_stamps_of_twelve_bytes_keep_their_nanoseconds() {
+    let schema = "message t { required int96 day; required int64 large; required double exact; required double half;
+        required group deep { required double rate; } required binary stamp; required binary kind;
+        required boolean left; }";
+    let bytes = parquet_of(schema, 1, Compression::UNCOMPRESSED, |_, column, writer| {
+        match (column, writer) {
+            (0, ColumnWriter::Int96ColumnWriter(writer)) => {
+                let at = |nanos: u32, day: u32| Int96::from(vec![nanos, 0, day]);
+                let days = [at(123_456_789, 2_440_588 + 19_813), at(1_000, 1)];
+                writer.write_batch(&days, None, None).unwrap();
+            }
+            (1, ColumnWriter::Int64ColumnWriter(writer)) => {
+                writer.write_batch(&[1, 2], None, None).unwrap();
+            }
+            (2..=4, ColumnWriter::DoubleColumnWriter(writer)) => {
+                writer.write_batch(&[1.0, 2.0], None, None).unwrap();
+            }
+            (5 | 6, ColumnWriter::ByteArrayColumnWriter(writer)) => {
+                writer.write_batch(&["a".into(), "b".into()], None, None).unwrap();
+            }
+            (7, ColumnWriter::BoolColumnWriter(writer)) => {
+                writer.write_batch(&[true, false], None, None).unwrap();
+            }
+            (column, _) => panic!("column {column} has another type"),
+        }
+    });
+    let scene = scene();
+    scene.file("in/t.parquet", &bytes);
+    let found = outcome(&scene);
+    let first = found.data.lines().nth(1).unwrap_or_default();
+    assert!(first.starts_with("2024-03-31T00:00:00.123456789,"), "{found:?}");
+    // What nanoseconds cannot reach is there in microseconds.
+    let second = found.data.lines().nth(2).unwrap_or_default();
+    assert!(second.starts_with("-4713-11-25T00:00:00.000001,"), "{found:?}");
+}
+
+#[test]
+fn a_column_that_is_no_cell_is_called_that() {
+    let rest =
+        "required double exact; required double half; required group deep { required double rate; }
+        required binary stamp; required binary kind; required boolean left;";
+    for (columns, expected) in [
+        (
+            "required int32 day; optional group large (LIST) { repeated group list { optional int64 element; } }",
+            "\"large\" has lists",
+        ),
+        ("required int32 day; required group large { required int64 lo; }", "\"large.lo\""),
+        (
+            "required int32 day; required int64 large; required int64 large;",
+            "two of its columns are called \"large\"",
+        ),
+    ] {
+        let schema = format!("message t {{ {columns} {rest} }}");
+        let bytes = parquet_of(&schema, 0, Compression::UNCOMPRESSED, |_, _, _| {});
+        let scene = scene();
+        scene.file("in/t.parquet", &bytes);
+        let found = outcome(&scene);
+        assert!(found.failures[0].contains(expected), "{found:?}");
+    }
 }
