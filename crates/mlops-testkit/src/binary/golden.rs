@@ -25,6 +25,7 @@ const UNSTABLE: &[(&str, &str)] = &[
     ("127.0.0.1:#", "127.0.0.1:PORT"),
     ("localhost:#", "localhost:PORT"),
     ("pid #", "pid N"),
+    ("# direct dependencies", "N direct dependencies"),
     ("#.# s", "DURATION"),
     ("#.# ms", "DURATION"),
     ("# ms", "DURATION"),
