@@ -79,7 +79,7 @@ impl Output<'_> {
             return Ok(true);
         }
         Err(Error::conflict(format!(
-            "{} is already there and is no {kind}: its header does not end with \"{}\". Move it, or \
+            "{} is already there and is not a {kind}: its header does not end with \"{}\". Move it, or \
              name another file with --output",
             path.display(),
             endings.first().copied().unwrap_or_default()

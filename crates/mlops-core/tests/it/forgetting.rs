@@ -236,7 +236,7 @@ fn who_and_why_must_be_told_and_no_error_repeats_an_id() {
     assert!(!two.contains("secret"), "{two}");
     assert!(said(&request(&[""])).contains("nobody") && said(&request(&[])).contains("nobody"));
     let by = Request { by: vec!["exited".to_owned()], ..request(&["1"]) };
-    assert!(said(&by).contains("no id and no category"));
+    assert!(said(&by).contains("neither an id nor a category"));
     assert!(scene.ledger().tombstones().unwrap().is_empty());
 }
 
