@@ -4,7 +4,6 @@
 //! Not for what tasks do: core's tests have that, with thousands of random files.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
-#![expect(clippy::print_stderr, reason = "what was not tested, and what a soak has done so far")]
 #![expect(clippy::format_push_string, reason = "short before fast")]
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 

@@ -109,7 +109,7 @@ impl Workspace {
             // Every workspace has a mark of its own.
             let but = if name == "meta" { " WHERE key != 'workspace'" } else { "" };
             let mut all = ledger.prepare(&format!("SELECT * FROM \"{name}\"{but}")).unwrap();
-            let columns: Vec<String> = all.column_names().into_iter().map(str::to_owned).collect();
+            let columns: Vec<String> = all.column_names().map(str::to_owned).collect();
             let mut rows = all.query([]).unwrap();
             while let Some(row) = rows.next().unwrap() {
                 for (at, column) in columns.iter().enumerate() {
@@ -140,7 +140,7 @@ impl Workspace {
             let is_clock = word.len() == 5 && word.as_bytes()[2] == b':';
             let is_time = is_clock
                 || digits(word) && word.contains('T') && word.contains('Z')
-                || digits(word) && word.bytes().nth(4) == Some(b'-');
+                || digits(word) && word.as_bytes().get(4) == Some(&b'-');
             clean += if is_time { "TIME" } else { word };
             clean += &piece[word.len()..];
         }

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::evaluation::gate::Beside;
 use crate::evaluation::reasons::Reasons;
@@ -106,9 +107,9 @@ impl Candidate {
         let place = path.display().to_string();
         let model = artifact::decode(&bytes, &place)?;
         let digest = Digest::of(&bytes);
-        let golden: Golden = parse(&folder.join(GOLDEN))?;
+        let golden: Golden = companion(&folder.join(GOLDEN))?;
         golden.verify(&model, digest, &place)?;
-        let card: Card = parse(&folder.join(CARD))?;
+        let card: Card = companion(&folder.join(CARD))?;
         if card.artifact != digest {
             let message = format!("{CARD} beside it belongs to another model: train again");
             return Err(Error::artifact(place, message));
@@ -298,6 +299,18 @@ fn deploy(
         verified,
         release: id,
     })
+}
+
+/// The contents of a file that `training` writes beside the model.
+fn companion<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    if path.is_file() {
+        return parse(path);
+    }
+    Err(Error::missing(format!(
+        "there is no {}, which belongs to the model (an erasure removes it if it has a row of one of the people): \
+         run `training` and `scoring` again",
+        path.display()
+    )))
 }
 
 /// The score in the file at `path`, which must be that of model `artifact`.

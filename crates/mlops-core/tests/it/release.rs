@@ -163,6 +163,17 @@ fn steps_out_of_order_say_which_comes_first() {
 }
 
 #[test]
+fn a_file_of_the_training_that_is_gone_is_named_with_the_step_that_makes_it() {
+    for name in ["golden.json", "model.json"] {
+        let scene = scored();
+        std::fs::remove_file(scene.path(&format!("model/{name}"))).unwrap();
+        let error = refused(&scene);
+        assert!(error.contains(name), "{error}");
+        assert!(error.contains("run `training` and `scoring` again"), "{error}");
+    }
+}
+
+#[test]
 fn a_score_of_an_older_kind_of_file_is_refused() {
     let scene = scored();
     scene.file("model/score.json", "{\"f1\": 0.5}");
