@@ -23,7 +23,7 @@ pub(super) fn wanted(
 ) -> Result<Option<(ReleaseId, NaiveDate)>, Problem> {
     let Some(day) = visit.query.get("asked") else { return Ok(None) };
     let day = day.parse();
-    let day = day.map_err(|_| Problem::malformed("\"asked\" is not a day, as 2024-03-31"))?;
+    let day = day.map_err(|_| Problem::malformed("\"asked\" is not a day such as 2024-03-31"))?;
     let release = match visit.query.get("release") {
         Some(named) => named.parse().ok(),
         None => live,
