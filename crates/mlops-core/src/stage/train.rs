@@ -381,9 +381,8 @@ fn fit(
     let mut tuned = tuning.tune(&mut training, &fold_rows)?;
     drop(fold_rows);
     estimator.c = training.c.unwrap_or(f64::INFINITY);
-    let mut fitted = estimator.fit(blocks, &scaler)?;
+    let (mut fitted, covariance) = estimator.fit_with_covariance(blocks, &scaler)?;
     let check = estimator.cross_check(blocks, &scaler, &fitted)?;
-    let covariance = estimator.covariance(blocks, &scaler, &fitted)?;
     let mut leaks = rows.leaks()?;
     leaks.extend(later_dates);
     tuned.prior_shift = estimator.prior_shift(blocks);
