@@ -302,15 +302,17 @@ impl Ledger {
         })
     }
 
-    /// The content that counts for the file at `location`: the last one that was taken.
+    /// The content that counts for the file at `location`: the last one that was taken, unless a header
+    /// alone, which says that there are no rows any more, came after it.
     pub fn counted_at(&self, location: &Location) -> Result<Option<Digest>> {
         self.query(|db| {
             let sql = format!(
-                "SELECT sha256 FROM files WHERE location = ?1 AND {COUNTS} ORDER BY id DESC LIMIT 1"
+                "SELECT CASE WHEN {COUNTS} THEN sha256 END FROM files
+                 WHERE location = ?1 AND ({COUNTS} OR status = 'no_rows') ORDER BY id DESC LIMIT 1"
             );
-            let found: Option<String> =
+            let found: Option<Option<String>> =
                 db.query_row(&sql, [location.as_str()], |row| row.get(0)).optional()?;
-            found.map(|text| from_text(0, &text)).transpose()
+            found.flatten().map(|text| from_text(0, &text)).transpose()
         })
     }
 

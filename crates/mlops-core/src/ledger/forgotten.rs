@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::asked::REFERENCE_KEY;
@@ -16,6 +16,7 @@ use crate::csv::forgotten::{Forgotten, Secret, Tombstone};
 use crate::evaluation::entity::Members;
 use crate::ids::{DatasetVersion, ReleaseId, RunId};
 use crate::platform::digest::Digest;
+use crate::platform::disk::DiskStep;
 use crate::platform::location::Location;
 use crate::table::schema::Schema;
 use crate::text::mention;
@@ -23,6 +24,8 @@ use crate::{Error, Result};
 
 /// The key of the secret under which people are remembered.
 const SECRET_KEY: &str = "forget_secret";
+/// The key that stands in the ledger while its file may still contain what an erasure took out of it.
+const RESIDUE_KEY: &str = "erased_residue";
 
 /// An erasure, for the record: it names nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,13 +237,23 @@ impl Ledger {
         })
     }
 
-    /// Lets nothing of deleted records stay in the file of the ledger, from now on, and empties its log.
-    pub fn shred(&self) -> Result<()> {
-        self.query(|db| {
-            db.execute_batch("PRAGMA secure_delete = ON")?;
-            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-            db.query_row(sql, [], |_| Ok(())).optional().map(drop)
-        })
+    /// After an erasure, writes the file of the ledger anew, since SQLite leaves the bytes of records that were
+    /// changed or removed where they were. Returns false if a program that reads the ledger prevents that
+    /// for now; the next one that changes it tries again.
+    pub fn shred(&mut self) -> Result<bool> {
+        if self.meta(RESIDUE_KEY)?.is_none() {
+            return Ok(true);
+        }
+        self.disk.announce(DiskStep::Commit, &self.path)?;
+        let busy = self.query(|db| {
+            db.execute_batch("VACUUM")?;
+            // Otherwise the old pages stay in the file until the log happens to be copied into it.
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
+        })?;
+        if !busy {
+            self.keep::<()>(RESIDUE_KEY, None)?;
+        }
+        Ok(!busy)
     }
 }
 
@@ -287,6 +300,7 @@ pub(super) fn erase(db: &Connection, erasure: &Erasure) -> rusqlite::Result<()> 
         let sql = "UPDATE datasets SET quarantined = max(quarantined - ?2, 0) WHERE version = ?1";
         db.execute(sql, params![version.0, signed(*rows)])?;
     }
+    set_meta(db, RESIDUE_KEY, "1")?;
     // It is made again, without the rows that are gone.
     db.execute("DELETE FROM meta WHERE key = ?1", [REFERENCE_KEY])?;
     for (table, column) in TEXTS {

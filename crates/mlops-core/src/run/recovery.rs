@@ -87,6 +87,12 @@ impl Context {
         if let Err(error) = erase::erase(config, &self.disk, &workspace.ledger) {
             notes.push(format!("people who were erased may still be in the outcomes: {error}"));
         }
+        // A full disk for temporary files stops no other work either.
+        if let Err(error) = workspace.ledger.shred() {
+            notes.push(format!(
+                "the ledger's file may still mention people who were erased: {error}"
+            ));
+        }
         let pointer_folder = crate::platform::disk::parent_of(&config.deployment);
         let decisions = config.output_folder.join(projections::DECISIONS);
         let folders = [

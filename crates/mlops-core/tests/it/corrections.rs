@@ -326,6 +326,24 @@ fn a_content_leaves_with_its_last_file_though_another_that_had_it_has_none_any_m
 }
 
 #[test]
+fn a_refused_file_keeps_no_rows_that_had_left_it_before() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.rows("in/b.csv", "b,1,2,3,0\n");
+    fs::copy(scene.path("in/a.csv"), scene.path("in/copy.csv")).unwrap();
+    scene.ingest().unwrap();
+    scene.file("in/a.csv", HEADER);
+    scene.ingest().unwrap();
+    // In one run, the file without rows cannot be read, and the last one with them has others.
+    scene.file("in/a.csv", "corporation,exited\nx,1\n");
+    scene.rows("in/copy.csv", "c,1,2,3,0\n");
+    let report = scene.ingest().unwrap();
+    assert_eq!(newest(&scene, report.version), format!("{HEADER}c,1,2,3,0\nb,1,2,3,0\n"));
+    let said = crate::texts(&report.warnings);
+    assert!(!said.contains("earlier content"), "it had none any more: {said}");
+}
+
+#[test]
 fn where_old_contents_are_to_stay_a_rebuild_without_them_must_be_asked_for() {
     let scene = Scene::with(&json!({"ingestion": {"on_change": "append"}}));
     scene.rows("in/a.csv", "a,1,2,3,1\n");

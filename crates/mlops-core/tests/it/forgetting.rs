@@ -144,6 +144,40 @@ fn nothing_of_ours_has_the_person_afterwards_and_the_rest_is_named() {
     assert_eq!((again.counts.known, again.counts.rows, again.version), (1, 0, None));
 }
 
+/// SQLite leaves the bytes of a record that was removed or replaced in the file.
+#[test]
+fn the_ledger_keeps_nothing_of_records_that_had_gone_before() {
+    let scene = scene();
+    scene.ingest().unwrap();
+    let db = rusqlite::Connection::open(scene.path("out/ledger.sqlite")).unwrap();
+    for key in 0..50 {
+        let value = format!("{key} {PERSON} ").repeat(20);
+        db.execute("INSERT INTO meta VALUES (?1, ?2)", (format!("old{key}"), value)).unwrap();
+    }
+    db.execute("DELETE FROM meta WHERE key LIKE 'old%'", []).unwrap();
+    drop(db);
+    assert!(mentions(&scene, PERSON).iter().any(|name| name.ends_with("ledger.sqlite")));
+    forget_as(&scene, &everywhere(&[PERSON])).unwrap();
+    assert_eq!(mentions(&scene, PERSON), Vec::<String>::new());
+}
+
+#[test]
+fn a_ledger_that_is_being_read_is_cleared_by_a_later_run() {
+    let scene = scene();
+    scene.ingest().unwrap();
+    let reader = rusqlite::Connection::open(scene.path("out/ledger.sqlite")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    reader.query_row("SELECT count(*) FROM runs", [], |row| row.get::<_, i64>(0)).unwrap();
+    let erased = forget_as(&scene, &everywhere(&[PERSON])).unwrap();
+    assert_eq!(names(&erased, What::Ledger), ["ledger.sqlite"]);
+    let text = erased.to_string();
+    assert!(text.contains("another program is reading"), "{text}");
+    reader.execute_batch("COMMIT").unwrap();
+    drop(reader);
+    scene.step(Step::Ingestion, |_, _| Ok(Note(None))).unwrap();
+    assert_eq!(mentions(&scene, PERSON), Vec::<String>::new());
+}
+
 #[test]
 fn without_everywhere_earlier_versions_are_named_and_stay() {
     let scene = scene();

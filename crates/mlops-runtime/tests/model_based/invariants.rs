@@ -12,7 +12,7 @@ use mlops_core::platform::digest::Digest;
 use crate::model::{Rows, State};
 use crate::operation::Program;
 use crate::program::{End, Task};
-use crate::records::{Dataset, Records};
+use crate::records::{Dataset, Records, Segment};
 use crate::releases;
 use crate::world::World;
 
@@ -354,28 +354,39 @@ fn is_drawn_from_new_rows(world: &World, records: &Records, version: u32, rows: 
     ensure(alien.is_none(), || format!("the hold-out of {version} has {alien:?}, no data"))?;
     let last = records.holdouts.iter().rev().find(|h| h.version < version);
     let Some(last) = last.filter(|h| world.dataset(h.version).is_file()) else { return Ok(()) };
-    let Some(offered) = world.memory.datasets.get(&last.version) else { return Ok(()) };
-    if !tells_what_is_new(world, offered, all) {
-        return Ok(());
-    }
+    let Some(new) = new_at_most(world, records, last.version, version) else { return Ok(()) };
     let held: BTreeSet<&str> = entities(world);
     for (row, times) in rows {
         if world.maker.id(row).is_some_and(|id| held.contains(id)) {
             continue;
         }
-        let (before, now) = (offered.get(row).copied().unwrap_or(0), all[row]);
-        ensure(*times <= now.saturating_sub(before), || {
+        ensure(*times <= new.get(row).copied().unwrap_or(0), || {
             format!("{} was offered to the draw of {} already", row.join(","), last.version)
         })?;
     }
     Ok(())
 }
 
-/// Whether rows tell by themselves which of them came after `before`: where they have no ids, a row
-/// that left and one that came may look alike.
-fn tells_what_is_new(world: &World, before: &Rows, now: &Rows) -> bool {
-    let stays = |(row, times): (&Vec<String>, &u64)| now.get(row).is_some_and(|n| n >= times);
-    world.has_ids() || before.iter().all(stays)
+/// How often each row of data set `now` can have come after `before`, if both were seen.
+///
+/// Where rows have no ids, one that left and one that came may look alike. In a corrected file they are
+/// the same row; a row of another file is new however many like it have left.
+fn new_at_most(world: &World, records: &Records, before: u32, now: u32) -> Option<Rows> {
+    let datasets = &world.memory.datasets;
+    let (earlier, later) = (datasets.get(&before)?, datasets.get(&now)?);
+    let (old, new) = (records.segments_of(before), records.segments_of(now));
+    let was = |s: &&&Segment| old.iter().any(|o| o.sha256 == s.sha256);
+    let all_corrected = new.iter().filter(|s| !was(s)).all(|s| s.replaces.is_some());
+    let stayed = if world.has_ids() || all_corrected {
+        earlier.clone()
+    } else {
+        let kept = new.iter().filter(was).filter_map(|s| world.model.by_digest(&s.sha256));
+        world.model.rows_of(kept)
+    };
+    let left = |(row, times): (&Vec<String>, &u64)| {
+        (row.clone(), times.saturating_sub(stayed.get(row).copied().unwrap_or(0)))
+    };
+    Some(later.iter().map(left).collect())
 }
 
 /// Who is in a hold-out or among the person's own test rows.
@@ -421,19 +432,11 @@ fn decisions_judge_what_is_new(world: &World, records: &Records) -> Held {
             continue;
         };
         let decided = u32::try_from(decided).unwrap();
-        let memory = &world.memory;
-        let (Some(now), Some(before)) =
-            (memory.datasets.get(&decision.dataset), memory.datasets.get(&decided))
-        else {
-            continue;
-        };
-        if !world.dataset(decided).is_file() || !tells_what_is_new(world, before, now) {
+        if !world.dataset(decided).is_file() {
             continue;
         }
-        let new_row = |(row, n): (&Vec<String>, &u64)| {
-            n.saturating_sub(before.get(row).copied().unwrap_or(0))
-        };
-        let most: u64 = now.iter().map(new_row).sum();
+        let Some(rows) = new_at_most(world, records, decided, decision.dataset) else { continue };
+        let most: u64 = rows.values().sum();
         ensure(new <= most, || {
             format!(
                 "a decision on data set {} counts {new} new rows, {most} came after {decided}",

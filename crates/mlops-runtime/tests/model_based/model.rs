@@ -202,6 +202,15 @@ impl Model {
         (must, may)
     }
 
+    /// The rows of these contents.
+    pub(crate) fn rows_of(&self, contents: impl Iterator<Item = Id>) -> Rows {
+        let mut rows = Rows::new();
+        for row in contents.flat_map(|id| self.rows(id)) {
+            *rows.entry(row.clone()).or_default() += 1;
+        }
+        rows
+    }
+
     /// Rows that were read in content `id`, and those of them that cannot be taken.
     pub(crate) fn counted(&self, id: Id) -> Option<(u64, u64)> {
         match &self.contents[id].worth {

@@ -46,6 +46,8 @@ pub(crate) struct Segment {
     pub(crate) sha256: String,
     pub(crate) first_row: u64,
     pub(crate) rows: u64,
+    /// The content whose place it took.
+    pub(crate) replaces: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,13 +129,15 @@ impl Records {
             )?,
             segments: all(
                 db,
-                "SELECT dataset, sha256, first_row, rows FROM segments ORDER BY dataset, place",
+                "SELECT dataset, sha256, first_row, rows, replaces FROM segments
+                 ORDER BY dataset, place",
                 |row| {
                     Ok(Segment {
                         dataset: row.get(0)?,
                         sha256: row.get(1)?,
                         first_row: count(row, 2)?,
                         rows: count(row, 3)?,
+                        replaces: row.get(4)?,
                     })
                 },
             )?,

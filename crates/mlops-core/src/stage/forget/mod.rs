@@ -215,7 +215,6 @@ impl Plan {
         people: &People,
     ) -> Result<Erased> {
         let Self { last, held, found, erasure, mut counts, mut report } = self;
-        workspace.ledger.shred()?;
         if let (Some(last), Some(version)) = (&last, report.version) {
             let built = data::without(context, schema, last, people)?;
             let parts = data::parts(&workspace.ledger, &held, &found, &mut counts)?;
@@ -233,7 +232,11 @@ impl Plan {
         let old = super::retain::datasets(context, workspace);
         report.warnings.extend(old.warnings);
         projections::write(&workspace.ledger, &context.disk, &context.config.output_folder)?;
-        workspace.ledger.shred()?;
+        if !workspace.ledger.shred()? {
+            let path = context.config.ledger_path();
+            let name = text::printed(Path::new(path.file_name().unwrap_or_default()));
+            report.left.push(Left::of(What::Ledger, &name, 0));
+        }
         let delivered = super::deliver::run(context, workspace)?;
         report.warnings.extend(delivered.warnings);
         report.behind = delivered.behind;

@@ -40,6 +40,8 @@ pub enum What {
     CronLog,
     /// A file of ours that was changed after the erasure had begun.
     Changed,
+    /// The file of the ledger, which another program was reading.
+    Ledger,
 }
 
 impl What {
@@ -69,6 +71,9 @@ impl What {
             }
             Self::CronLog => "the output of cron: delete the lines there yourself",
             Self::Changed => "files that were changed meanwhile: repeat the command",
+            Self::Ledger => {
+                "the file of the ledger, which another program is reading: the next run writes it anew"
+            }
         }
     }
 }
