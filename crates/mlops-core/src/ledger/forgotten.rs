@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::asked::REFERENCE_KEY;
+use super::holdouts::remember_former;
 use super::{Intent, Ledger, Removed, from_json, from_text, set_meta, signed, to_json};
 use crate::csv::forgotten::{Forgotten, Secret, Tombstone};
 use crate::evaluation::entity::Members;
@@ -281,6 +282,7 @@ pub(super) fn erase(db: &Connection, erasure: &Erasure) -> rusqlite::Result<()> 
         params![run, record.recorded, record.who, record.why, to_json(&record.counts)?],
     )?;
     for holdout in &erasure.holdouts {
+        remember_former(db, holdout.version)?;
         db.execute(
             "UPDATE holdouts SET sha256 = ?2, rows = rows - ?3, positives = positives - ?4,
                  members = ?5 WHERE version = ?1",

@@ -4,7 +4,7 @@
 //! under the workspace's own secret. Not for drawing them: see `stage::holdout`.
 
 use ring::rand::{SecureRandom, SystemRandom};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, from_json, from_text, set_meta, signed, to_json, unsigned};
@@ -13,6 +13,9 @@ use crate::evaluation::split::Tally;
 use crate::ids::{DatasetVersion, RunId};
 use crate::platform::digest::Digest;
 use crate::{Error, Result};
+
+/// The key of what is known of the files of hold-outs before erasures.
+const FORMER_KEY: &str = "former_holdouts";
 
 /// A hold-out that was drawn from new rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,17 @@ pub struct HoldoutRecord {
     pub known_rows: u64,
     /// When it was recorded, RFC 3339, UTC.
     pub recorded: String,
+    /// The digests that the file had before people were erased from it.
+    #[serde(skip)]
+    pub former: Vec<Digest>,
+}
+
+impl HoldoutRecord {
+    /// Whether it is one of `files`, such as those that a model was not trained on, as it is now or as it was
+    /// before people were erased from it.
+    pub fn is_among(&self, files: &[Digest]) -> bool {
+        files.contains(&self.sha256) || self.former.iter().any(|digest| files.contains(digest))
+    }
 }
 
 /// The members of a hold-out.
@@ -142,16 +156,20 @@ impl Ledger {
         self.query(|db| {
             let sql = format!("SELECT {HOLDOUT} FROM holdouts ORDER BY version");
             let mut statement = db.prepare(&sql)?;
-            statement.query_map([], holdout)?.collect()
+            let found: rusqlite::Result<Vec<HoldoutRecord>> =
+                statement.query_map([], holdout)?.collect();
+            let (mut found, former) = (found?, former(db)?);
+            for record in &mut found {
+                let of_it = former.iter().filter(|(version, _)| *version == record.version);
+                record.former.extend(of_it.map(|(_, digest)| *digest));
+            }
+            Ok(found)
         })
     }
 
     /// The newest hold-out.
     pub fn latest_holdout(&self) -> Result<Option<HoldoutRecord>> {
-        self.query(|db| {
-            let sql = format!("SELECT {HOLDOUT} FROM holdouts ORDER BY version DESC LIMIT 1");
-            db.query_row(&sql, [], holdout).optional()
-        })
+        Ok(self.holdouts()?.pop())
     }
 
     /// The members of the hold-out of data set `version`; `None` if an earlier version of this
@@ -180,6 +198,23 @@ fn number(column: usize, text: &str) -> rusqlite::Result<f64> {
     })
 }
 
+/// Remembers the digest of the file of hold-out `version`, which is about to change, within a transaction.
+pub(super) fn remember_former(db: &Connection, version: DatasetVersion) -> rusqlite::Result<()> {
+    let sql = "SELECT sha256 FROM holdouts WHERE version = ?1";
+    let found: Option<String> = db.query_row(sql, [version.0], |row| row.get(0)).optional()?;
+    let Some(sha256) = found else { return Ok(()) };
+    let mut all = former(db)?;
+    all.push((version, from_text(0, &sha256)?));
+    set_meta(db, FORMER_KEY, &to_json(&all)?)
+}
+
+/// Versions of hold-outs with digests that their files had.
+fn former(db: &Connection) -> rusqlite::Result<Vec<(DatasetVersion, Digest)>> {
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    let text: Option<String> = db.query_row(sql, [FORMER_KEY], |row| row.get(0)).optional()?;
+    text.map_or_else(|| Ok(Vec::new()), |text| from_json(0, &text))
+}
+
 fn holdout(row: &Row) -> rusqlite::Result<HoldoutRecord> {
     Ok(HoldoutRecord {
         version: DatasetVersion(row.get(0)?),
@@ -190,6 +225,7 @@ fn holdout(row: &Row) -> rusqlite::Result<HoldoutRecord> {
         drawn_from: unsigned(row.get(5)?),
         recorded: row.get(6)?,
         known_rows: unsigned(row.get(7)?),
+        former: Vec::new(),
     })
 }
 

@@ -232,6 +232,7 @@ mod tests {
             drawn_from: 1,
             known_rows: 0,
             recorded: String::new(),
+            former: Vec::new(),
         };
         let (holdout, gone) = (record(7, "moved.csv"), record(8, "gone"));
         let holdouts = [holdout, gone];

@@ -339,6 +339,7 @@ impl Publication<'_> {
             drawn_from: draw.offered.len() as u64,
             known_rows: draw.known_rows,
             recorded: context.now(),
+            former: Vec::new(),
         };
         workspace.ledger.record_holdout(&context.run, &holdout, drawn, draw.tally, intent)?;
         Ok(holdout)

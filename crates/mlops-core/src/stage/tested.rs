@@ -109,7 +109,7 @@ pub fn predict_current(
                 _ => compared.add(&reader, &path, &look, |_, _| {}),
             };
             // An error here will recur and be reported below.
-            let Some(digest) = read.ok().filter(|d| model.data.test_files.contains(d)) else {
+            let Some(digest) = read.ok().filter(|d| was_held_out(*d, model, &holdouts)) else {
                 known = false;
                 break 'tiers;
             };
@@ -325,6 +325,13 @@ impl ModelAnswers {
     }
 }
 
+/// Whether the test file with this digest was held out from `model`, perhaps before people were erased from it.
+fn was_held_out(digest: Digest, model: &Model, holdouts: &[HoldoutRecord]) -> bool {
+    let files = &model.data.test_files;
+    let holdout = holdouts.iter().find(|holdout| holdout.sha256 == digest);
+    holdout.map_or_else(|| files.contains(&digest), |holdout| holdout.is_among(files))
+}
+
 /// What models know of test files that were not held out from them.
 #[derive(Default)]
 struct KnownRows {
@@ -366,7 +373,8 @@ impl KnownRows {
         tier: &[TestFile],
         tests: &TestFiles,
     ) -> Result<()> {
-        let held_out = |file: &&TestFile| model.data.test_files.contains(&file.digest);
+        let holdouts = workspace.ledger.holdouts()?;
+        let held_out = |file: &&TestFile| was_held_out(file.digest, model, &holdouts);
         let added: Vec<&TestFile> = tier.iter().filter(|f| !held_out(f)).collect();
         if added.is_empty() {
             return Ok(());
@@ -501,7 +509,7 @@ impl Source {
         }
         // Hold-outs whose files are gone were held out as well.
         for holdout in workspace.ledger.holdouts()? {
-            if model.data.test_files.contains(&holdout.sha256)
+            if holdout.is_among(&model.data.test_files)
                 && let Some(drawn) = workspace.ledger.drawn(holdout.version)?
             {
                 for hash in drawn.members.0.keys() {

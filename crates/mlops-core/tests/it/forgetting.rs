@@ -309,12 +309,16 @@ fn hold_outs_lose_the_person_and_are_still_known() {
     let name = format!("test/{}", drawn.name);
     let held = scene.read(&name);
     let person = held.lines().nth(3).unwrap().split(',').next().unwrap().to_owned();
+    scene.train().unwrap();
     let erased = forget_as(&scene, &everywhere(&[&person])).unwrap();
     assert_eq!((erased.counts.held_out, erased.counts.rows), (1, 1));
     assert_eq!(mentions(&scene, &format!("{person},")), Vec::<String>::new());
     let ledger = scene.ledger();
     let after = ledger.latest_holdout().unwrap().unwrap();
     assert_eq!(after.rows, drawn.rows - 1);
+    // The model from before was not trained on the others either.
+    let score = scene.score().unwrap();
+    assert_eq!((score.evaluation.n, score.left_out), (after.rows, 0), "{score}");
     let members = ledger.drawn(after.version).unwrap().unwrap().members;
     assert_eq!(members.0.len() as u64, after.rows);
     // Its file is the recorded one: it is made again, byte for byte, and its rows stay out of training.

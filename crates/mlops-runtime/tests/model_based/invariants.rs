@@ -369,24 +369,34 @@ fn is_drawn_from_new_rows(world: &World, records: &Records, version: u32, rows: 
 
 /// How often each row of data set `now` can have come after `before`, if both were seen.
 ///
-/// Where rows have no ids, one that left and one that came may look alike. In a corrected file they are
-/// the same row; a row of another file is new however many like it have left.
+/// Where rows have no ids, one that left and one that came may look alike: they are the same row if it
+/// left a file that was corrected and came with a correction, and else two.
 fn new_at_most(world: &World, records: &Records, before: u32, now: u32) -> Option<Rows> {
     let datasets = &world.memory.datasets;
     let (earlier, later) = (datasets.get(&before)?, datasets.get(&now)?);
-    let (old, new) = (records.segments_of(before), records.segments_of(now));
-    let was = |s: &&&Segment| old.iter().any(|o| o.sha256 == s.sha256);
-    let all_corrected = new.iter().filter(|s| !was(s)).all(|s| s.replaces.is_some());
-    let stayed = if world.has_ids() || all_corrected {
-        earlier.clone()
-    } else {
-        let kept = new.iter().filter(was).filter_map(|s| world.model.by_digest(&s.sha256));
-        world.model.rows_of(kept)
+    let without = |rows: &Rows, others: &Rows| -> Rows {
+        let left = |(row, n): (&Vec<String>, &u64)| {
+            (row.clone(), n.saturating_sub(others.get(row).copied().unwrap_or(0)))
+        };
+        rows.iter().map(left).collect()
     };
-    let left = |(row, times): (&Vec<String>, &u64)| {
-        (row.clone(), times.saturating_sub(stayed.get(row).copied().unwrap_or(0)))
+    if world.has_ids() {
+        return Some(without(later, earlier));
+    }
+    let came = records.segments_of(now).into_iter().filter(|s| s.batch > before);
+    let (corrected, added): (Vec<_>, Vec<_>) = came.partition(|s| s.replaces.is_some());
+    let replaced = records.predecessors(&corrected);
+    let old = records.segments_of(before).into_iter();
+    let old: Vec<_> = old.filter(|s| replaced.contains(&s.sha256)).collect();
+    let rows = |segments: &[&Segment]| {
+        let contents = segments.iter().filter_map(|s| world.model.by_digest(&s.sha256));
+        world.model.rows_of(contents)
     };
-    Some(later.iter().map(left).collect())
+    let mut new = without(&rows(&corrected), &rows(&old));
+    for (row, n) in rows(&added) {
+        *new.entry(row).or_default() += n;
+    }
+    Some(new)
 }
 
 /// Who is in a hold-out or among the person's own test rows.

@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::Value;
 
@@ -46,6 +48,8 @@ pub(crate) struct Segment {
     pub(crate) sha256: String,
     pub(crate) first_row: u64,
     pub(crate) rows: u64,
+    /// The version with which the content came.
+    pub(crate) batch: u32,
     /// The content whose place it took.
     pub(crate) replaces: Option<String>,
 }
@@ -129,7 +133,7 @@ impl Records {
             )?,
             segments: all(
                 db,
-                "SELECT dataset, sha256, first_row, rows, replaces FROM segments
+                "SELECT dataset, sha256, first_row, rows, batch, replaces FROM segments
                  ORDER BY dataset, place",
                 |row| {
                     Ok(Segment {
@@ -137,7 +141,8 @@ impl Records {
                         sha256: row.get(1)?,
                         first_row: count(row, 2)?,
                         rows: count(row, 3)?,
-                        replaces: row.get(4)?,
+                        batch: row.get(4)?,
+                        replaces: row.get(5)?,
                     })
                 },
             )?,
@@ -236,6 +241,18 @@ impl Records {
             next = record.and_then(|d| d.base);
         }
         self.segments.iter().filter(|s| chain.contains(&s.dataset)).collect()
+    }
+
+    /// The contents whose place those of `segments` took, however often they were corrected since.
+    pub(crate) fn predecessors(&self, segments: &[&Segment]) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut next: Vec<&str> = segments.iter().map(|s| s.sha256.as_str()).collect();
+        while let Some(sha256) = next.pop() {
+            let replaced = self.segments.iter().filter(|s| s.sha256 == sha256);
+            let replaced = replaced.filter_map(|s| s.replaces.as_deref());
+            next.extend(replaced.filter(|sha256| found.insert((*sha256).to_owned())));
+        }
+        found
     }
 }
 

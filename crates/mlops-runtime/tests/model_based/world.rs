@@ -254,7 +254,13 @@ impl World {
             Event::BringHoldoutsBack => {
                 for name in std::mem::take(&mut self.memory.away) {
                     let from = self.root.join("away").join(&name);
-                    fs::rename(from, self.root.join("test").join(name)).unwrap();
+                    let to = self.root.join("test").join(name);
+                    // It may have been made again, without people who were erased since.
+                    if to.exists() {
+                        fs::remove_file(from).unwrap();
+                    } else {
+                        fs::rename(from, to).unwrap();
+                    }
                 }
             }
             Event::DeleteOldDataset => self.delete_dataset(chance, false),
