@@ -143,7 +143,8 @@ fn state_after(world: &World, records: &Records, task: &Task, end: &End) -> Resu
     if program.rebuilds() {
         let after = model.rebuilt(folder);
         let lost = model.lost_by_rebuild(folder);
-        if !committed || after.contents.is_empty() {
+        // Of files without rows an empty data set is built only where it had rows of theirs.
+        if !committed || (after.contents.is_empty() && version(records) == version(old)) {
             return Ok(model.state.clone());
         }
         if program == Program::Rebuild {
@@ -196,6 +197,11 @@ fn excused(world: &World, task: &Task, why: &str) -> bool {
         }
     }
     let nothing = records.datasets.is_empty();
+    let emptied = model.ingested(world.folder_of(program)).contents.is_empty()
+        || model.state.contents.is_empty();
+    if emptied && why.contains("has no rows to train on") {
+        return true;
+    }
     match program {
         Program::Ingestion
         | Program::FullProcess
