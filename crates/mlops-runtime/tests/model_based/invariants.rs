@@ -427,10 +427,17 @@ fn models_learn_from_the_rest(world: &World, records: &Records) -> Held {
                 times.saturating_sub(drawn)
             }
         };
-        let expected: u64 = rows.iter().map(free).sum();
-        ensure(model.rows == expected, || {
+        let most: u64 = rows.iter().map(free).sum();
+        // Without ids, rows that look like those of the person's own test file are left out where there are more
+        // of them than chance explains; some of them are made to.
+        let alike = |(row, _): &(&Vec<String>, &u64)| {
+            let own = &world.memory.own_tests;
+            !world.has_ids() && own.keys().any(|own| own[..own.len() - 1] == row[..row.len() - 1])
+        };
+        let least = most - rows.iter().filter(alike).map(free).sum::<u64>();
+        ensure((least..=most).contains(&model.rows), || {
             format!(
-                "a model learnt from {} rows of data set {}, it may learn from {expected}",
+                "a model learnt from {} rows of data set {}, it may learn from {least} to {most}",
                 model.rows, model.dataset
             )
         })?;
