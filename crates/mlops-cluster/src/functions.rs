@@ -1,6 +1,6 @@
-//! The function that executors call for each task, which executes it with core's code.
+//! The function that executors call for each task, which executes it with the code of core, or of comparisons.
 //!
-//! Not for tasks: see `mlops_core::stage::elsewhere`.
+//! Not for tasks: see `mlops_core::stage::elsewhere` and `mlops_compare::there`.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use mlops_compare::there;
 use mlops_core::platform::engine::Position;
 use mlops_core::stage::elsewhere::{self, Duplicate};
 
@@ -56,10 +57,18 @@ impl ScalarUDFImpl for CarryOut {
                 return Err(DataFusionError::Execution("a row has no task".to_owned()));
             }
             let duplicates = duplicates_at(duplicates, row)?;
-            let answer = elsewhere::carry_out(tasks.value(row), &duplicates, &hashes::open);
+            let answer = carry_out(tasks.value(row), &duplicates);
             answers.push(answer.map_err(|error| in_full(&error))?);
         }
         Ok(ColumnarValue::Array(Arc::new(StringArray::from(answers))))
+    }
+}
+
+/// Carries out a task with the code of the crate that made it.
+fn carry_out(task: &str, duplicates: &[Duplicate]) -> mlops_core::Result<String> {
+    match task.strip_prefix(there::PREFIX) {
+        Some(task) => there::carry_out(task),
+        None => elsewhere::carry_out(task, duplicates, &hashes::open),
     }
 }
 

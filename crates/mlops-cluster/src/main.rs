@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use mlops_compare::Tolerance;
+use mlops_compare::command as compare;
 use mlops_core::ids::Step;
 use mlops_core::stage::{decide, diagnose, ingest, score, train};
 use mlops_runtime::{dependencies, first_run, fullprocess};
@@ -53,6 +55,10 @@ enum Command {
     /// Predictions of the deployed model on a data set, and statistics of its columns
     Diagnostics(Diagnostics),
 
+    /// Compare two CSV files, or two versions of the data set, row by row, as `diagnostics compare` does: which rows
+    /// are in both, which in one only; with --on, which cells differ
+    Compare(Compare),
+
     /// Decide and act alone, started by cron: is there new data, has the live model drifted, may a retrained one go
     /// live? Records why
     Fullprocess(FullProcess),
@@ -88,7 +94,7 @@ struct Alone {
     common: mlops_runtime::Common,
 }
 
-/// The options of `diagnostics` that there are on a cluster.
+/// The options of `diagnostics`, but for `--measure`, which times one machine.
 #[derive(Args)]
 struct Diagnostics {
     #[command(flatten)]
@@ -97,6 +103,63 @@ struct Diagnostics {
     /// The CSV file to look at [default: the newest data set]
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+
+    /// Write the prediction for each row to this file, with its line, and a line for each record that
+    /// cannot be read; never overwrites any other file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// In that file, also name the N columns that moved each prediction most, each with its
+    /// contribution to the log-odds against a reference row (the training means and the most frequent
+    /// categories); more than there are columns means all
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "output")]
+    explain: usize,
+
+    /// Also add each of these predictions to the log of predictions, under the id of this run and its
+    /// line, so that labels can be joined to it later; needs "service.prediction_log_path"
+    #[arg(long, requires = "output")]
+    record: bool,
+
+    /// Ask cargo for the latest version of each dependency
+    #[arg(long)]
+    check_latest: bool,
+}
+
+/// The options of `diagnostics compare`.
+#[derive(Args)]
+struct Compare {
+    #[command(flatten)]
+    common: mlops_runtime::Common,
+
+    /// A CSV file, or a version of the data set by its number or name (a file comes first)
+    left: String,
+
+    /// The other CSV file or version
+    right: String,
+
+    /// Columns that together identify a row [default: all that both files have]
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    on: Vec<String>,
+
+    /// Treat numbers as equal if they differ by at most this much
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0, requires = "on")]
+    abs_tol: f64,
+
+    /// Treat numbers as equal if they differ by at most this share of the larger one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, requires = "on")]
+    rel_tol: f64,
+
+    /// Fail if keys are repeated: in either file (1:1), the left one (1:m), the right one (m:1)
+    #[arg(long, value_name = "RULE", value_parser = |text: &str| text.parse::<compare::Rule>())]
+    validate: Option<compare::Rule>,
+
+    /// Write the joined rows to this CSV file, with a column `_merge`
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Exit with code 1 if anything differs
+    #[arg(long)]
+    exit_code: bool,
 }
 
 /// The options of `fullprocess`; its decisions are explained by `fullprocess --explain` of one machine.
@@ -133,6 +196,25 @@ fn on_the_cluster(common: mlops_runtime::Common) -> mlops_runtime::Common {
     common.reaching(Everywhere::new()).on_an_engine(engine::connect)
 }
 
+fn diagnostics(arguments: Diagnostics) -> ExitCode {
+    let Diagnostics { common, data, output, explain, record, check_latest } = arguments;
+    mlops_runtime::run(Step::Diagnostics, &on_the_cluster(common), |context, workspace| {
+        let mut dependencies = dependencies::built_in();
+        if check_latest {
+            dependencies::check_latest(context, &mut dependencies)?;
+        }
+        let options = diagnose::Options {
+            data,
+            output,
+            explain,
+            record,
+            dependencies,
+            ..diagnose::Options::default()
+        };
+        diagnose::run(context, workspace, &options)
+    })
+}
+
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Scheduler(scheduler) => serve::scheduler(&scheduler),
@@ -149,15 +231,15 @@ fn main() -> ExitCode {
         Command::Scoring(Alone { common }) => {
             mlops_runtime::run(Step::Scoring, &on_the_cluster(common), score::run)
         }
-        Command::Diagnostics(Diagnostics { common, data }) => {
-            let options = diagnose::Options {
-                data,
-                dependencies: dependencies::built_in(),
-                ..diagnose::Options::default()
-            };
-            mlops_runtime::run(Step::Diagnostics, &on_the_cluster(common), |context, workspace| {
-                diagnose::run(context, workspace, &options)
-            })
+        Command::Diagnostics(arguments) => diagnostics(arguments),
+        Command::Compare(arguments) => {
+            let Compare { common, left, right, on, abs_tol, rel_tol, validate, output, exit_code } =
+                arguments;
+            let tolerance = Tolerance { abs: abs_tol, rel: rel_tol };
+            let options =
+                compare::Options { left, right, on, tolerance, validate, output, exit_code };
+            let common = on_the_cluster(common);
+            mlops_runtime::look(&common, |context| compare::run(context, &options))
         }
         Command::Fullprocess(FullProcess { common, force, accept, dry_run }) => {
             let common = on_the_cluster(common);

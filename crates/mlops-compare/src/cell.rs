@@ -8,6 +8,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use mlops_core::config::{Ingestion, NumberFormat};
 use mlops_core::csv::clean::{self, FormatChanges, Labels, Number};
 use mlops_core::csv::number::no_number;
@@ -20,7 +22,7 @@ use mlops_core::table::schema::{Role, Schema};
 const DOUBLE_DIGITS: usize = 17;
 
 /// How the cells of a column are interpreted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     /// An id of the schema: text.
     Text,

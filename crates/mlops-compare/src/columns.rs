@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use mlops_core::table::schema::{Role, Schema};
 use mlops_core::text;
@@ -33,7 +33,7 @@ pub struct Columns {
 }
 
 /// The positions of the compared columns in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fields {
     /// How each field of the file is interpreted.
     pub(crate) kinds: Vec<Kind>,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::there::There;
 use crate::{Comparison, MERGE, Request, Resources, Side, Tolerance};
 use mlops_core::ids::DatasetVersion;
 use mlops_core::ids::FindingKind;
@@ -194,6 +195,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Compared> {
             threads,
             memory: memory.saturating_sub(besides).max(LEAST_MEMORY),
         },
+        there: context.engine.as_ref().map(|engine| There { engine, config, disk: &context.disk }),
         progress: &*context.progress,
     })?;
     let validation = options

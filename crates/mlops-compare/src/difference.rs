@@ -2,7 +2,7 @@
 //!
 //! Not for matching rows: see [`crate::join`].
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use mlops_core::csv::clean::Number;
 
@@ -11,7 +11,7 @@ use crate::examples::Examples;
 
 /// How much two numbers may differ and still count as equal: by `abs`, or by `rel` times the larger
 /// of their absolute values, whichever is more. The same rule as Python's `math.isclose`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tolerance {
     /// In units of the column.
     pub abs: f64,
@@ -26,19 +26,39 @@ impl Tolerance {
 }
 
 /// The differences in one column.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ColumnDifferences {
     /// Number of cells that differ.
     pub(crate) cells: u64,
     /// Number of cells that differ within the tolerance, which counts as equal.
     pub(crate) tolerated: u64,
-    /// The largest difference between two numbers.
+    /// The largest difference between two numbers, which may be infinite.
+    #[serde(with = "bits")]
     pub(crate) largest: Option<f64>,
     pub(crate) examples: Examples<CellDifference>,
 }
 
+/// A number that is sent bit for bit.
+mod bits {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde gives a reference")]
+    pub(super) fn serialize<S: Serializer>(
+        number: &Option<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        number.map(f64::to_bits).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(f64::from_bits))
+    }
+}
+
 /// A cell that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellDifference {
     /// The key cells of its row.
     pub key: Vec<String>,
@@ -152,5 +172,15 @@ mod tests {
         assert_eq!((columns[0].cells, columns[1].cells, columns[0].largest), (1, 1, Some(2.5)));
         let example = columns[1].examples.iter().next().unwrap();
         assert_eq!((example.left.as_str(), example.right.as_str()), ("a,\"b", "c"));
+    }
+
+    #[test]
+    fn a_distance_beyond_all_numbers_is_sent_as_it_is() {
+        for largest in [None, Some(f64::INFINITY), Some(f64::MAX), Some(5e-324)] {
+            let sent = ColumnDifferences { largest, ..ColumnDifferences::default() };
+            let text = serde_json::to_string(&sent).unwrap();
+            let got: ColumnDifferences = serde_json::from_str(&text).unwrap();
+            assert_eq!(got.largest, largest);
+        }
     }
 }

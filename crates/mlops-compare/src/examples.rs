@@ -2,11 +2,13 @@
 //!
 //! Not for counting them.
 
+use serde::{Deserialize, Serialize};
+
 /// The number of examples kept of each kind.
 pub const EXAMPLES: usize = 10;
 
 /// The examples with the lowest ordinals.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Examples<T>(Vec<(u64, T)>);
 
 impl<T> Default for Examples<T> {

@@ -3,6 +3,8 @@
 //! Parts may be added in any order: counts are summed, and examples know their positions. Not for
 //! producing them: see [`crate::join`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::cell::{Cells, unquoted};
 use crate::difference::ColumnDifferences;
 use crate::examples::Examples;
@@ -12,7 +14,7 @@ use crate::groups::Counts;
 pub(crate) const RIGHT: u64 = 1 << 63;
 
 /// Counts and examples.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Findings {
     pub(crate) both: u64,
     pub(crate) left_only: u64,
@@ -27,7 +29,7 @@ pub(crate) struct Findings {
 }
 
 /// Keys that occur more than once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Repeated {
     pub(crate) left_keys: u64,
     pub(crate) left_rows: u64,
@@ -44,7 +46,7 @@ pub(crate) struct Repeated {
 }
 
 /// A key that occurs more than once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RepeatedKey {
     pub(crate) hash: u128,
     pub(crate) key: Vec<String>,

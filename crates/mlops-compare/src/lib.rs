@@ -12,6 +12,7 @@
 //! once |
 //! | compare | `difference` | numbers may differ by the tolerance |
 //! | spill | `partition`, `spool` | data beyond the memory limit goes through temporary files |
+//! | spread | `there` | a distributed engine reads and joins the rows |
 //! | write | `output` | the joined rows, in the order of the files |
 //! | sum up | `findings`, `examples`, `outcome` | the same for any number of threads and any memory
 //! limit |
@@ -38,6 +39,7 @@ mod partition;
 mod rows;
 mod source;
 mod spool;
+pub mod there;
 mod words;
 
 use std::cell::Cell;
@@ -58,6 +60,7 @@ use output::JoinedFile;
 use partition::{Partitioned, Parts};
 use rows::Rows;
 use source::{Making, Reading, Source};
+use there::There;
 
 pub use columns::Columns;
 pub use difference::{CellDifference, Tolerance};
@@ -84,6 +87,8 @@ pub struct Request<'a> {
     pub output: Option<&'a Path>,
     /// The machine's resources that may be used.
     pub means: Resources<'a>,
+    /// A distributed engine that does the work instead, where it can.
+    pub there: Option<There<'a>>,
     /// Receives progress: bytes read of both files, bytes to read, rows read.
     pub progress: &'a dyn Fn(u64, u64, u64),
 }
@@ -138,20 +143,11 @@ pub fn compare(request: &Request) -> Result<Found> {
         right_fields: columns.fields(&right.names),
         total: left.size() + right.size() + if columns.keyed { left.size() } else { right.size() },
     };
-    let again = left.regular && right.regular;
-    let stamps = (left.stamp(), right.stamp());
-    // With a key rows are stored; otherwise only hashes, whose number is estimated from the first
-    // rows.
-    let fits = again && (!columns.keyed || right.size() <= request.means.memory as u64);
-    let done = if !fits {
-        run.partitioned(left, right)?
-    } else if let Some(done) = memory::join(&run, left, right)? {
-        done
-    } else {
-        let (left, right) = (open(request.left)?, open(request.right)?);
-        left.same_as(stamps.0, request.left.path)?;
-        right.same_as(stamps.1, request.right.path)?;
-        run.partitioned(left, right)?
+    let done = match request.there {
+        Some(there) if left.in_stretches() && right.in_stretches() => {
+            run.there(there, &left, &right)?
+        }
+        _ => run.here(left, right)?,
     };
     (request.progress)(run.total, run.total, done.left.rows + done.right.rows);
     let digests = [done.left.digest, done.right.digest];
@@ -179,6 +175,39 @@ struct Done {
 }
 
 impl Run<'_> {
+    /// Has an engine join the files.
+    fn there(&self, there: There, left: &Source, right: &Source) -> Result<Done> {
+        let sources = [
+            (left, self.request.left, &self.left_fields),
+            (right, self.request.right, &self.right_fields),
+        ];
+        let there::Joined { findings, readings: [left, right], file } =
+            there::join(there, self.plan, sources, || self.file())?;
+        Ok(Done { findings, left, right, file })
+    }
+
+    /// Joins the files in this process.
+    fn here(&self, left: Source, right: Source) -> Result<Done> {
+        let request = self.request;
+        let again = left.regular && right.regular;
+        let stamps = (left.stamp(), right.stamp());
+        // With a key rows are stored; otherwise only hashes, whose number is estimated from the first
+        // rows.
+        let fits =
+            again && (!self.plan.columns.keyed || right.size() <= request.means.memory as u64);
+        if !fits {
+            return self.partitioned(left, right);
+        }
+        if let Some(done) = memory::join(self, left, right)? {
+            return Ok(done);
+        }
+        let open = |side| Source::open(side, request.options);
+        let (left, right) = (open(request.left)?, open(request.right)?);
+        left.same_as(stamps.0, request.left.path)?;
+        right.same_as(stamps.1, request.right.path)?;
+        self.partitioned(left, right)
+    }
+
     /// The file for the joined rows, if they are wanted.
     fn file(&self) -> Result<Option<JoinedFile>> {
         let create = |path| JoinedFile::create(self.request.means.disk, path, self.plan.columns);
@@ -227,10 +256,10 @@ impl Run<'_> {
         let told = Cell::default();
         let mut rights = Parts::create(disk, scratch)?;
         let right = self.read_right(right, &told, |chunk, rows| rights.add(chunk, rows))?;
-        rights.end()?;
+        let rights = rights.end()?;
         let mut lefts = Parts::create(disk, scratch)?;
         let left = self.read_left(left, &told, |chunk, rows| lefts.add(chunk, rows))?;
-        lefts.end()?;
+        let lefts = lefts.end()?;
         let mut file = self.file()?;
         let parts = Partitioned { plan: self.plan, left: lefts, right: rights, memory };
         let findings = parts.join((disk, scratch), file.as_mut())?;

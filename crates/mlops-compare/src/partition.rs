@@ -8,11 +8,12 @@
 //!    that the result is that of a join in memory.
 //!
 //! Memory: the groups of one part, and a few KiB per run. Disk space: both files and the joined
-//! rows. Not for classifying rows: see [`crate::join`].
+//! rows. Rows may have been divided by several processes, and parts are then joined by several: see
+//! [`crate::there`]. Not for classifying rows: see [`crate::join`].
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mlops_core::Result;
 use mlops_core::platform::disk::Disk;
@@ -26,14 +27,16 @@ use crate::rows::Rows;
 use crate::spool::{Cursor, Spool};
 
 const PARTITION_BITS: u32 = 8;
-const PARTITIONS: usize = 1 << PARTITION_BITS;
+/// The largest number of parts, which is a power of two.
+pub(crate) const PARTITIONS: usize = 1 << PARTITION_BITS;
 /// After this many halvings a part is joined whatever memory it takes: the number of its rows is not
 /// the problem.
 const DEEPEST: u32 = 20;
 
-/// The rows of one file, divided into parts.
+/// The rows of one file, or of a stretch of one, on their way into parts.
 pub(crate) struct Parts {
     spool: Spool,
+    count: usize,
     /// The number of rows so far.
     pub(crate) rows: u64,
 }
@@ -41,22 +44,59 @@ pub(crate) struct Parts {
 impl Parts {
     /// Starts without rows; the temporary file is in `folder`.
     pub(crate) fn create(disk: &Disk, folder: &Path) -> Result<Self> {
-        Ok(Self { spool: Spool::create(disk, folder, PARTITIONS)?, rows: 0 })
+        let spool = Spool::create(disk, folder, PARTITIONS)?;
+        Ok(Self { spool, count: PARTITIONS, rows: 0 })
+    }
+
+    /// Starts without rows and with `count` parts, in a file that will be named `path`.
+    pub(crate) fn create_there(path: &Path, count: usize) -> Result<Self> {
+        Ok(Self { spool: Spool::create_there(path, count)?, count, rows: 0 })
     }
 
     /// Adds the rows of a piece.
     pub(crate) fn add(&mut self, chunk: &[u8], rows: &Rows) -> Result<()> {
         for row in &rows.all {
-            let part = row.hash as usize % PARTITIONS;
+            let part = row.hash as usize % self.count;
             self.spool.push(part, self.rows, rows.bytes(chunk, row), row.key)?;
             self.rows += 1;
         }
         Ok(())
     }
 
-    /// Writes the rest.
-    pub(crate) fn end(&mut self) -> Result<()> {
-        self.spool.end()
+    /// Writes the rest; the rows can then be read.
+    pub(crate) fn end(mut self) -> Result<Divided> {
+        self.spool.end()?;
+        Ok(Divided { stretches: vec![(0, self.spool)], rows: self.rows })
+    }
+
+    /// Writes the rest, and gives the file its name.
+    pub(crate) fn publish(self) -> Result<()> {
+        self.spool.publish()
+    }
+}
+
+/// The rows of one file in parts, by stretches of the file.
+pub(crate) struct Divided {
+    /// The number of the first row of each stretch, and its rows.
+    stretches: Vec<(u64, Spool)>,
+    /// The number of all rows.
+    pub(crate) rows: u64,
+}
+
+impl Divided {
+    /// The rows of a part, in the files that [`Parts::publish`] made of the stretches, each with its number of rows.
+    pub(crate) fn open(stretches: &[(PathBuf, u64)], part: usize) -> Result<Self> {
+        let mut all = Self { stretches: Vec::new(), rows: 0 };
+        for (path, rows) in stretches {
+            all.stretches.push((all.rows, Spool::open(path, part..part + 1)?));
+            all.rows += rows;
+        }
+        Ok(all)
+    }
+
+    /// The number of rows of a part.
+    pub(crate) fn rows_of(&self, part: usize) -> usize {
+        self.stretches.iter().map(|(_, spool)| spool.rows(part)).sum()
     }
 
     /// Passes the rows of a share of a part to `visit` until it returns false; returns whether it
@@ -67,14 +107,18 @@ impl Parts {
         (part, share): (usize, Share),
         mut visit: impl FnMut(Numbered) -> Result<bool>,
     ) -> Result<bool> {
-        let mut cursor = Cursor::start_of(part);
-        while let Some(spooled) = self.spool.next(&mut cursor)? {
-            let row = cursor.row();
-            let hash = plan.hasher.hash(&row[..spooled.key as usize]);
-            let numbered = Numbered { ordinal: spooled.ordinal, row, key: spooled.key, hash };
-            if share.has(hash) && !visit(numbered)? {
-                return Ok(false);
+        for (first, spool) in &mut self.stretches {
+            let mut cursor = Cursor::start_of(part);
+            while let Some(spooled) = spool.next(&mut cursor)? {
+                let row = cursor.row();
+                let hash = plan.hasher.hash(&row[..spooled.key as usize]);
+                let ordinal = *first + spooled.ordinal;
+                let numbered = Numbered { ordinal, row, key: spooled.key, hash };
+                if share.has(hash) && !visit(numbered)? {
+                    return Ok(false);
+                }
             }
+            spool.close();
         }
         Ok(true)
     }
@@ -103,17 +147,17 @@ impl Share {
 /// Joins the rows of two files.
 pub(crate) struct Partitioned<'a> {
     pub(crate) plan: Plan<'a>,
-    pub(crate) left: Parts,
-    pub(crate) right: Parts,
+    pub(crate) left: Divided,
+    pub(crate) right: Divided,
     /// Memory for the groups of one part, in bytes.
     pub(crate) memory: usize,
 }
 
-/// Runs of joined rows.
-struct Runs {
-    spool: Spool,
-    left: Vec<usize>,
-    right: Vec<usize>,
+/// Runs of joined rows, by the numbers of their parts in the file.
+pub(crate) struct Runs {
+    pub(crate) spool: Spool,
+    pub(crate) left: Vec<usize>,
+    pub(crate) right: Vec<usize>,
 }
 
 impl Partitioned<'_> {
@@ -124,28 +168,36 @@ impl Partitioned<'_> {
         file: Option<&mut JoinedFile>,
     ) -> Result<Findings> {
         let mut findings = Findings::new(self.plan.columns.compared.len());
-        let mut runs = match &file {
-            None => None,
-            Some(_) => Some(Runs {
-                spool: Spool::create(disk, folder, 0)?,
-                left: Vec::new(),
-                right: Vec::new(),
-            }),
-        };
+        let runs = file.as_ref().map(|_| Spool::create(disk, folder, 0));
+        let mut runs = runs.transpose()?.map(Runs::new);
         for part in 0..PARTITIONS {
-            let mut shares = vec![Share::WHOLE];
-            while let Some(share) = shares.pop() {
-                match self.join_share(part, share, runs.as_mut())? {
-                    Some(found) => findings.add(found),
-                    None => shares.extend(share.halves()),
-                }
-            }
+            self.join_part(part, &mut findings, runs.as_mut())?;
         }
-        if let (Some(mut runs), Some(file)) = (runs, file) {
-            merge(&mut runs.spool, &runs.left, file)?;
-            merge(&mut runs.spool, &runs.right, file)?;
+        if let (Some(runs), Some(file)) = (runs, file) {
+            let Runs { spool, left, right } = runs;
+            let (mut spools, of) =
+                ([spool], |runs: Vec<usize>| runs.into_iter().map(|run| (0, run)));
+            merge(&mut spools, of(left), file)?;
+            merge(&mut spools, of(right), file)?;
         }
         Ok(findings)
+    }
+
+    /// Joins a part.
+    pub(crate) fn join_part(
+        &mut self,
+        part: usize,
+        findings: &mut Findings,
+        mut runs: Option<&mut Runs>,
+    ) -> Result<()> {
+        let mut shares = vec![Share::WHOLE];
+        while let Some(share) = shares.pop() {
+            match self.join_share(part, share, runs.as_deref_mut())? {
+                Some(found) => findings.add(found),
+                None => shares.extend(share.halves()),
+            }
+        }
+        Ok(())
     }
 
     /// Joins a share of a part; `None` if it does not fit into memory.
@@ -157,7 +209,7 @@ impl Partitioned<'_> {
     ) -> Result<Option<Findings>> {
         let (plan, keyed) = (self.plan, self.plan.columns.keyed);
         let memory = if share.depth < DEEPEST { self.memory } else { usize::MAX };
-        let rows = self.left.spool.rows(part) + self.right.spool.rows(part);
+        let rows = self.left.rows_of(part) + self.right.rows_of(part);
         let mut join = Join::new(plan, Groups::expecting(rows >> share.depth, keyed, memory)?);
         let which = (part, share);
         // Rows with an earlier key are read again, since a key may have any number of rows.
@@ -187,6 +239,11 @@ impl Partitioned<'_> {
 }
 
 impl Runs {
+    /// No runs yet; their rows will be in `spool`.
+    pub(crate) fn new(spool: Spool) -> Self {
+        Self { spool, left: Vec::new(), right: Vec::new() }
+    }
+
     /// A new run for the rows that `which` names.
     fn target<'r>(
         runs: &'r mut Option<&mut Self>,
@@ -203,16 +260,21 @@ impl Runs {
     }
 }
 
-/// Merges the rows of `runs` into `file`, by their numbers.
-fn merge(spool: &mut Spool, runs: &[usize], file: &mut JoinedFile) -> Result<()> {
-    let mut cursors: Vec<Cursor> = runs.iter().map(|run| Cursor::start_of(*run)).collect();
+/// Merges the rows of `runs` into `file`, by their numbers; each is a part of one of `spools`.
+pub(crate) fn merge(
+    spools: &mut [Spool],
+    runs: impl Iterator<Item = (usize, usize)>,
+    file: &mut JoinedFile,
+) -> Result<()> {
+    let mut cursors: Vec<_> = runs.map(|(spool, run)| (spool, Cursor::start_of(run))).collect();
     let mut heap = BinaryHeap::new();
-    for (i, cursor) in cursors.iter_mut().enumerate() {
-        heap.extend(spool.next(cursor)?.map(|row| Reverse((row.ordinal, i))));
+    for (i, (spool, cursor)) in cursors.iter_mut().enumerate() {
+        heap.extend(spools[*spool].next(cursor)?.map(|row| Reverse((row.ordinal, i))));
     }
     while let Some(Reverse((_, i))) = heap.pop() {
-        file.line(cursors[i].row())?;
-        heap.extend(spool.next(&mut cursors[i])?.map(|row| Reverse((row.ordinal, i))));
+        let (spool, cursor) = &mut cursors[i];
+        file.line(cursor.row())?;
+        heap.extend(spools[*spool].next(cursor)?.map(|row| Reverse((row.ordinal, i))));
     }
     Ok(())
 }

@@ -46,6 +46,8 @@ pub(crate) struct Source {
     max_bytes: usize,
     /// It is a data set of ours.
     recorded: bool,
+    /// Its records are those of the file, byte for byte.
+    plain: bool,
 }
 
 /// What is known of a file after reading it to its end.
@@ -80,6 +82,7 @@ impl Source {
             let (file, metadata) = files::open(side.path).map_err(failed)?;
             (Opened::File(file), metadata)
         };
+        let plain = matches!(opened, Opened::File(_));
         let mut reader = ChunkReader::of(opened, side.path, CHUNK_BYTES);
         if !side.recorded {
             reader = reader.without_digest();
@@ -96,8 +99,24 @@ impl Source {
             stamp: Stamp::of(&metadata),
             regular: metadata.is_file(),
             recorded: side.recorded,
+            plain,
             max_bytes: if side.recorded { usize::MAX } else { options.max_line_bytes },
         })
+    }
+
+    /// Whether several processes can read stretches of it.
+    pub(crate) fn in_stretches(&self) -> bool {
+        self.regular && self.plain
+    }
+
+    /// Where its first record begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.reader.offset()
+    }
+
+    /// On which line its first record begins.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
     }
 
     /// Its size in bytes; 0 if it is not a file.
@@ -117,6 +136,12 @@ impl Source {
     /// Refuses a file whose metadata are not `first`.
     pub(crate) fn same_as(&self, first: Stamp, path: &Path) -> Result<()> {
         if self.stamp == first { Ok(()) } else { Err(changed(path)) }
+    }
+
+    /// Refuses a file that was changed since it was opened.
+    pub(crate) fn unchanged(&self, path: &Path) -> Result<()> {
+        let now = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
+        if Stamp::of(&now) == self.stamp { Ok(()) } else { Err(changed(path)) }
     }
 
     /// Size, time and inode of the file.
@@ -149,11 +174,7 @@ impl Source {
         pipeline::run(&mut self.reader, shape, workers, &work, |piece| {
             let rows = &piece.made;
             if let Some((at, words)) = &rows.other_decimal {
-                let message = format!(
-                    "line {}: {words}. It is not compared, since its other numbers could be misread",
-                    line + at
-                );
-                return Err(Error::schema(path.display().to_string(), message));
+                return Err(other_decimal(path, line + at, words));
             }
             for (at, message) in &rows.unreadable {
                 let ordinal = reading.unreadable;
@@ -166,15 +187,20 @@ impl Source {
             Ok(())
         })?;
         if self.regular {
-            let now = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?;
-            if Stamp::of(&now) != self.stamp {
-                return Err(changed(path));
-            }
+            self.unchanged(path)?;
         }
         reading.digest =
             (self.max_bytes == usize::MAX).then(|| self.reader.digest()).transpose()?;
         Ok(reading)
     }
+}
+
+/// Why a file is refused that has a number with the other decimal separator.
+pub(crate) fn other_decimal(path: &Path, line: u64, words: &str) -> Error {
+    let message = format!(
+        "line {line}: {words}. It is not compared, since its other numbers could be misread"
+    );
+    Error::schema(path.display().to_string(), message)
 }
 
 fn changed(path: &Path) -> Error {

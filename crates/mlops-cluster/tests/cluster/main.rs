@@ -7,10 +7,14 @@
 #![expect(clippy::format_push_string, reason = "short before fast")]
 #![expect(clippy::disallowed_methods, reason = "tests set the scene with plain files")]
 
+/// Files side by side.
+mod compare;
 /// Clusters whose members have hosts of their own.
 mod hosts;
 /// Data sets.
 mod ingestion;
+/// Predictions row by row.
+mod predictions;
 /// Whole runs of `fullprocess` and `first_run`.
 mod process;
 /// A scheduler and executors.

@@ -85,8 +85,12 @@ impl Workspace {
     }
 
     pub(crate) fn start(&self, verb: &str) -> Child {
+        self.start_with(verb, &[])
+    }
+
+    pub(crate) fn start_with(&self, verb: &str, arguments: &[&str]) -> Child {
         let mut command = Command::new(PROGRAM);
-        command.arg(verb).arg("--config").arg(self.path("config.json"));
+        command.arg(verb).arg("--config").arg(self.path("config.json")).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }

@@ -310,6 +310,7 @@ fn compare(
         options: &options,
         output: Some(&output),
         means: Resources { disk: &disk, scratch: dir, threads, memory },
+        there: None,
         progress: &|_, _, _| {},
     })?;
     compared.joined.unwrap().0.publish(true)?;

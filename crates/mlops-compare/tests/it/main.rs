@@ -13,3 +13,5 @@ mod command;
 mod join;
 /// Figures that others computed.
 mod reference;
+/// The same by an engine.
+mod there;

@@ -281,7 +281,7 @@ impl<R: Read> ChunkReader<R> {
     }
 
     /// Offset in the file of the next chunk's first byte.
-    pub(crate) fn offset(&self) -> u64 {
+    pub fn offset(&self) -> u64 {
         self.offset
     }
 

@@ -29,7 +29,7 @@ pub struct Stretch {
 
 impl Stretch {
     /// The stretches of a file of `size` bytes whose records begin at `first`, of about `bytes` bytes each.
-    pub(crate) fn all(first: u64, size: u64, bytes: u64) -> Vec<Self> {
+    pub fn all(first: u64, size: u64, bytes: u64) -> Vec<Self> {
         let (mut from, mut all) = (first, Vec::new());
         loop {
             let until = from.saturating_add(bytes.max(1));
@@ -45,7 +45,7 @@ impl Stretch {
 }
 
 /// Reads a stretch in chunks of whole records.
-pub(crate) struct StretchReader {
+pub struct StretchReader {
     reader: ChunkReader<File>,
     began: u64,
     at: u64,
@@ -55,7 +55,10 @@ pub(crate) struct StretchReader {
 
 impl StretchReader {
     /// Opens the file at `path`.
-    pub(crate) fn open(path: &Path, stretch: Stretch) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn open(path: &Path, stretch: Stretch) -> Result<Self> {
         let failed = |e| Error::io("read", path, e);
         let mut file = File::open(path).map_err(failed)?;
         let began = match stretch {
@@ -68,18 +71,38 @@ impl StretchReader {
     }
 
     /// Where the first record began.
-    pub(crate) fn began(&self) -> u64 {
+    pub fn began(&self) -> u64 {
         self.began
     }
 
     /// Where the last record ended.
-    pub(crate) fn ended(&self) -> u64 {
+    pub fn ended(&self) -> u64 {
         self.at
+    }
+
+    /// The number of physical lines of all records, which are of `shape`; nothing is left to read then.
+    pub(crate) fn count_lines(&mut self, shape: Shape) -> Result<u64> {
+        let (mut chunk, mut fields, mut count) = (Vec::new(), Vec::new(), 0);
+        while self.next(&mut chunk, shape)?.is_some() {
+            let mut at = 0;
+            while at < chunk.len() {
+                let (end, lines) = match record::next(&chunk, at, shape, &mut fields) {
+                    Next::Blank(end) => (end, 1),
+                    Next::Record { end, lines, .. } => (end, lines),
+                };
+                count += u64::from(lines);
+                at = end;
+            }
+        }
+        Ok(count)
     }
 
     /// Fills `chunk` with the next records of `shape`; returns the offset in the file of the first, or `None`
     /// after the last.
-    pub(crate) fn next(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<u64>> {
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no file of rows.
+    pub fn next(&mut self, chunk: &mut Vec<u8>, shape: Shape) -> Result<Option<u64>> {
         if self.at >= self.until || self.reader.next_chunk(chunk, shape)?.is_none() {
             return Ok(None);
         }

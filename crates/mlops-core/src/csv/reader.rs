@@ -399,16 +399,7 @@ impl<'a> RowReader<'a> {
                 let hash = Some(row.hash).filter(|_| self.wanted.hashes);
                 batch.push_canonical(bytes, self.schema, hash, self.wanted.ids);
             }
-            let faults = parsed.rejected.iter().enumerate().map(|(before, rejected)| {
-                let good = parsed.rows.partition_point(|row| u64::from(row.line) < rejected.line);
-                Fault {
-                    row: first + (before + good) as u64,
-                    line: line + rejected.line,
-                    column: rejected.column.as_ref().map(|c| c.1.clone()).unwrap_or_default(),
-                    message: rejected.message.clone(),
-                }
-            });
-            let faults = faults.collect();
+            let faults = faults(&parsed, first, line);
             reading.note(None, &parsed.rejected, |at| line + at);
             let records = (parsed.rows.len() + parsed.rejected.len()) as u64;
             reading.rows_read += records;
@@ -507,6 +498,20 @@ impl<'a> RowReader<'a> {
         let parser = if self.wanted.hashes { parser } else { parser.without_hashes() };
         Ok(Some((parser, header.lines + 1)))
     }
+}
+
+/// The rejected records of a piece whose first record and line have these numbers.
+pub(crate) fn faults(parsed: &Parsed, first: u64, line: u64) -> Vec<Fault> {
+    let fault = |(before, rejected): (usize, &Rejected)| {
+        let good = parsed.rows.partition_point(|row| u64::from(row.line) < rejected.line);
+        Fault {
+            row: first + (before + good) as u64,
+            line: line + rejected.line,
+            column: rejected.column.as_ref().map(|c| c.1.clone()).unwrap_or_default(),
+            message: rejected.message.clone(),
+        }
+    };
+    parsed.rejected.iter().enumerate().map(fault).collect()
 }
 
 impl Default for Reading {

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::counts::own_fault;
 use super::discover::Stamp;
 use super::spill::Late;
+use super::task::{ConfigText, absolute, answer, append_file, next, not_as_counted, with_end};
 use crate::config::Config;
 use crate::csv::checks::Checks;
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
@@ -36,7 +36,7 @@ use crate::platform::engine::{Engine, OpenHashes, Position};
 use crate::platform::files;
 use crate::platform::temporary::TemporaryFolder;
 use crate::table::schema::Schema;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// How the texts of these tasks begin.
 pub(crate) const PREFIX: &str = "rows:";
@@ -50,40 +50,12 @@ pub struct Duplicate {
     pub within: bool,
 }
 
-/// A configuration as it is sent to an executor of tasks.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ConfigText {
-    text: String,
-    path: PathBuf,
-}
-
-impl ConfigText {
-    pub(crate) fn of(config: &Config) -> Result<Self> {
-        Ok(Self { text: config.text.clone(), path: absolute(&config.file)? })
-    }
-
-    pub(crate) fn parse(&self) -> Result<Config> {
-        Config::parse(&self.text, &self.path)
-    }
-}
-
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).map_err(|e| Error::io("resolve", path, e))
-}
-
 /// What the executor is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
 enum Task {
     Read(Box<ReadRows>),
     Digest(PathBuf),
     Keep(KeepRows),
-}
-
-/// What becomes of a task: an answer, or what is wrong with the file.
-#[derive(Debug, Serialize, Deserialize)]
-enum Answer<T> {
-    Done(T),
-    Refused(String),
 }
 
 /// Parses the rows of a stretch.
@@ -147,25 +119,6 @@ pub(crate) fn carry_out(
         Task::Digest(path) => answer(Digest::of_file(&path)),
         Task::Keep(task) => answer(task.carry_out(duplicates)),
     }
-}
-
-/// An answer as text. What the data are to blame for is an answer; anything else may be another time or elsewhere
-/// otherwise.
-pub(crate) fn answer<T: Serialize>(outcome: Result<T>) -> Result<String> {
-    let answer = match outcome {
-        Ok(done) => Answer::Done(done),
-        Err(e) if matches!(e.kind(), ErrorKind::Schema { .. } | ErrorKind::Data(_)) => {
-            Answer::Refused(own_fault(&e))
-        }
-        Err(e) => return Err(e),
-    };
-    serde_json::to_string(&answer).map_err(|e| Error::backend("serde_json", e))
-}
-
-fn with_end(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
 }
 
 impl ReadRows {
@@ -520,45 +473,6 @@ impl Elsewhere {
 fn text(task: &Task) -> Result<String> {
     let task = serde_json::to_string(task).map_err(|e| Error::backend("serde_json", e))?;
     Ok(format!("{PREFIX}{task}"))
-}
-
-/// The next answer: what was asked for, or what is wrong with the file.
-pub(crate) fn next<'a, T: Deserialize<'a>>(
-    answers: &mut impl Iterator<Item = &'a str>,
-) -> Result<Result<T, String>> {
-    let none = || Error::backend("ballista", "fewer answers came than tasks were given");
-    let text = answers.next().ok_or_else(none)?;
-    Ok(match serde_json::from_str(text).map_err(|e| Error::backend("serde_json", e))? {
-        Answer::Done(done) => Ok(done),
-        Answer::Refused(reason) => Err(reason),
-    })
-}
-
-fn append_file(
-    path: &Path,
-    bytes: u64,
-    append: &mut impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let failed = |e| Error::io("read", path, e);
-    let mut file = File::open(path).map_err(failed)?;
-    let (mut block, mut seen) = (vec![0; 1 << 18], 0);
-    loop {
-        let read = file.read(&mut block).map_err(failed)?;
-        if read == 0 {
-            break;
-        }
-        seen += read as u64;
-        append(&block[..read])?;
-    }
-    if seen == bytes { Ok(()) } else { Err(not_as_counted(path)) }
-}
-
-fn not_as_counted(path: &Path) -> Error {
-    Error::data(format!(
-        "{} does not have the rows that the cluster counted: its disk, or the folder that all machines share, is \
-         unreliable; nothing was changed",
-        path.display()
-    ))
 }
 
 fn too_many_ranges(config: &Config) -> Error {

@@ -9,7 +9,7 @@
 //! | de-duplicate | [`dedup`], `spill` | the first of equal rows stays, in file order |
 //! | remember | [`index`] | derived data: the rows of a data set are known without reading them
 //! again |
-//! | spread | `elsewhere` | a distributed engine reads, compares and writes rows, with the same result |
+//! | spread | `elsewhere`, `task` | a distributed engine reads, compares and writes rows, with the same result |
 //! | replace | `latest` | of rows with the same key the newest stays |
 //! | write | `writer`, `rows` | bytes reach the disk in the order of the rows |
 //! | count | [`counts`] | rows read = kept + duplicates + quarantined |
@@ -31,4 +31,5 @@ pub(crate) mod rows;
 pub mod rule_broken;
 pub(crate) mod sink;
 pub(crate) mod spill;
+pub(crate) mod task;
 pub(crate) mod writer;

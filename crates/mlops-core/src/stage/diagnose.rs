@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,21 +14,22 @@ use crate::config::Config;
 use crate::csv::reader::RowReader;
 use crate::ids::{FindingKind, ReleaseId, Step};
 use crate::ledger::{DatasetRecord, Ledger};
-use crate::model::{Explainer, Predictor, ReferenceRow};
+use crate::model::{Explainer, Model, Predictor, ReferenceRow};
 use crate::outcomes::OfRelease;
 use crate::platform::digest::Digest;
+use crate::platform::engine::Engine;
 use crate::platform::files;
 use crate::profile::{ColumnProfile, ColumnSummary, ColumnsProfile};
 use crate::release::{Release, pretty};
 use crate::run::asked::Asked;
 use crate::run::attention::Finding;
 use crate::run::context::{self, Context, LeftOut, Report, Workspace};
+use crate::table::date;
 use crate::table::schema::Role;
-use crate::table::{TextColumn, date};
 use crate::text;
 use crate::{Error, Result};
 
-use super::diagnose_there::{self, Found};
+use super::diagnose_there::{self, Found, RowsThere};
 use super::prediction_counts::BatchResult;
 pub use super::prediction_counts::PredictionCounts;
 use super::predictions::{self, Answerer, Answers, PredictionFile};
@@ -155,7 +157,6 @@ pub fn of(
     // A copy of the records has links to the data sets.
     let place = |d: DatasetRecord| std::fs::read_link(&d.location).unwrap_or(d.location);
     let newest = workspace.ledger.latest_dataset()?.map(place);
-    let labelled = options.data.is_none();
     let (path, reader) = match (&options.data, newest) {
         (Some(path), _) => (path.clone(), RowReader::prediction(&model.schema, &config.ingestion)),
         (None, Some(path)) => (path, RowReader::labelled(&model.schema, &config.ingestion)),
@@ -165,17 +166,20 @@ pub fn of(
             ));
         }
     };
-    let engine = context
-        .engine
-        .as_ref()
-        .filter(|_| options.output.is_none() && diagnose_there::can_read(config, model, &path));
-    let (predictions, columns, digest, logged) = match engine {
-        Some(engine) => {
-            let Found { counts, columns, digest } =
-                diagnose_there::look(context, engine, model, (&path, labelled), options.identify)?;
-            (counts, columns, digest, None)
+    let log = options.record.then(|| PredictionLog::of(context, release)).transpose()?;
+    let answerer = Answerer::new(model, options.explain, &config.reasons);
+    let file = match &options.output {
+        Some(output) => {
+            predictions::check(config, output, &path)?;
+            Some(PredictionFile::create(context, &answerer, output, log.as_ref())?)
         }
-        None => predict(context, release, &reader, &path, options)?,
+        None => None,
+    };
+    let rows = RowsOut { answerer: &answerer, log: log.as_ref(), file };
+    let engine = context.engine.as_ref().filter(|_| diagnose_there::can_read(config, model, &path));
+    let (predictions, columns, digest, logged) = match engine {
+        Some(engine) => predict_there(context, engine, (model, &path), options, rows)?,
+        None => predict(context, model, (&reader, &path), options, rows)?,
     };
     let explains = options.explain > 0 && options.output.is_some();
     // A log that cannot be read stops nothing.
@@ -221,25 +225,45 @@ pub fn newest(
     Ok(recorded.and_then(|record| serde_json::from_str(&record).ok()))
 }
 
+/// Where the rows go one by one, if they are wanted.
+struct RowsOut<'a> {
+    answerer: &'a Answerer<'a>,
+    log: Option<&'a PredictionLog>,
+    file: Option<PredictionFile<'a>>,
+}
+
+/// Counts of predictions, statistics, the digest of the rows, and the file of the log.
+type Predicted = (PredictionCounts, Vec<ColumnProfile>, Digest, Option<PathBuf>);
+
+/// Predictions and statistics of a file of which `engine` reads the rows.
+fn predict_there(
+    context: &Context,
+    engine: &Arc<dyn Engine>,
+    (model, path): (&Model, &Path),
+    options: &Options,
+    RowsOut { log, mut file, .. }: RowsOut,
+) -> Result<Predicted> {
+    let rows = file.as_mut().map(|file| RowsThere {
+        explain: options.explain,
+        log: log.map(|log| log.of_run.clone()),
+        take: Box::new(|there| file.append_files(there)),
+    });
+    let labelled = options.data.is_none();
+    let Found { counts, columns, digest } =
+        diagnose_there::look(context, engine, model, (path, labelled), (options.identify, rows))?;
+    let logged = file.map_or(Ok(None), |file| file.publish(context))?;
+    Ok((counts, columns, digest, logged))
+}
+
 /// One pass over the file: predictions and statistics.
 fn predict(
     context: &Context,
-    release: &Release,
-    reader: &RowReader,
-    path: &Path,
+    model: &Model,
+    (reader, path): (&RowReader, &Path),
     options: &Options,
-) -> Result<(PredictionCounts, Vec<ColumnProfile>, Digest, Option<PathBuf>)> {
-    let model = &release.model;
-    let log = options.record.then(|| PredictionLog::of(context, release)).transpose()?;
+    RowsOut { answerer, log, mut file }: RowsOut,
+) -> Result<Predicted> {
     let predictor = Predictor::new(model);
-    let answerer = Answerer::new(model, options.explain, &context.config.reasons);
-    let mut file = match &options.output {
-        Some(output) => {
-            predictions::check(&context.config, output, path)?;
-            Some(PredictionFile::create(context, &answerer, output, log.as_ref())?)
-        }
-        None => None,
-    };
     let mut reader = reader.without_hashes();
     if !options.identify {
         reader = reader.without_digest();
@@ -260,20 +284,18 @@ fn predict(
             look.add(&predictor, table);
             if keep {
                 answerer.explain(table, answers);
-                if log.as_ref().is_some_and(|log| log.features) {
+                if log.is_some_and(PredictionLog::has_features) {
                     answers.take_features(table);
                 }
-                let Answers { ids, probabilities, .. } = answers;
-                std::mem::swap(ids, &mut table.ids);
-                table.ids.resize_with(ids.len(), TextColumn::default);
-                std::mem::swap(probabilities, &mut look.probabilities);
+                answers.take_ids(table);
+                std::mem::swap(&mut answers.probabilities, &mut look.probabilities);
             }
         },
         |answers| match &mut file {
             Some(file) => {
                 let lines = line..;
                 line += answers.probabilities.len() as u64;
-                file.append(&answerer, answers, lines)
+                file.append(answerer, answers, lines)
             }
             None => Ok(()),
         },
@@ -281,8 +303,8 @@ fn predict(
     if let Some(output) = &options.output
         && !(reading.is_plain() && reading.first_line == first_line)
     {
-        let mut exact = PredictionFile::create(context, &answerer, output, log.as_ref())?;
-        exact.fill(&answerer, &reader, path)?;
+        let mut exact = PredictionFile::create(context, answerer, output, log)?;
+        exact.fill(answerer, &reader, path)?;
         file = Some(exact);
     }
     let mut counts = PredictionCounts::default();
@@ -292,10 +314,7 @@ fn predict(
         profiles.push(look.profile);
     }
     (counts.rows, counts.rejected) = (reading.rows_read, reading.rejected);
-    let logged = match file {
-        Some(file) => file.publish(context)?,
-        None => None,
-    };
+    let logged = file.map_or(Ok(None), |file| file.publish(context))?;
     let columns = ColumnsProfile::finish(profiles, &model.schema, &reader, path, &reading)?;
     Ok((counts, columns, reading.digest, logged))
 }

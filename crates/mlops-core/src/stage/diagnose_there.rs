@@ -1,9 +1,12 @@
 //! Predictions and statistics of a file of which a distributed engine reads the rows, to the bit as on one machine.
 //!
-//! 1. A task reads a stretch, predicts its rows, and counts the different values of each column into a file.
-//! 2. A task for each column merges the counts of all stretches into its summary.
+//! 1. If predictions are wanted row by row, a task counts the lines of a stretch, so that each stretch knows on which
+//!    line it begins.
+//! 2. A task reads a stretch, predicts its rows, and counts the different values of each column into a file; the
+//!    predictions row by row go into another one.
+//! 3. A task for each column merges the counts of all stretches into its summary.
 //!
-//! This process adds up numbers of rows. Not for files of predictions, nor for files that cannot be read in
+//! This process adds up numbers of rows, and joins the files of predictions. Not for files that cannot be read in
 //! stretches: see [`super::diagnose`].
 
 use std::fs;
@@ -13,6 +16,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::prediction_counts::{BatchResult, PredictionCounts};
+use super::predictions::LinesThere;
+use super::predictions_there::{RowByRow, StretchLines};
+use super::record_predictions::OfRun;
 use super::training_tasks::{no_header, not_json, open, read_json};
 use crate::config::Config;
 use crate::csv::clean::Labels;
@@ -24,7 +30,7 @@ use crate::csv::ranges::{Stretch, StretchReader};
 use crate::csv::row_hash::RowHasher;
 use crate::csv::values::Wanted;
 use crate::dataset::discover::Stamp;
-use crate::dataset::elsewhere::{ConfigText, absolute, answer, next};
+use crate::dataset::task::{ConfigText, absolute, answer, next, with_end};
 use crate::model::{Model, Predictor, artifact};
 use crate::platform::digest::Digest;
 use crate::platform::engine::Engine;
@@ -42,6 +48,7 @@ pub(crate) const PREFIX: &str = "diagnostics:";
 #[derive(Debug, Serialize, Deserialize)]
 enum Task {
     Digest(PathBuf),
+    Lines(Box<Look>),
     Look(Box<Look>),
     /// The summary of a column, by the list of all parts.
     Column(PathBuf, usize),
@@ -57,6 +64,16 @@ struct Look {
     labelled: bool,
     stretch: Stretch,
     output: PathBuf,
+    /// What is wanted of each row, if it is wanted.
+    rows: Option<RowByRow>,
+}
+
+/// Where a stretch is, and how many lines it has.
+#[derive(Debug, Serialize, Deserialize)]
+struct Counted {
+    began: u64,
+    ended: u64,
+    lines: u64,
 }
 
 /// What a stretch has, beside the counts in its file.
@@ -68,12 +85,14 @@ struct Looked {
     counts: PredictionCounts,
     columns: PartOfColumns,
     signs: Signs,
+    rows: Option<LinesThere>,
 }
 
 /// Carries out a task whose text began with [`PREFIX`].
 pub(crate) fn carry_out(text: &str) -> Result<String> {
     match serde_json::from_str(text).map_err(not_json)? {
         Task::Digest(path) => answer(Digest::of_file(&path)),
+        Task::Lines(task) => answer(task.count_lines()),
         Task::Look(task) => answer(task.carry_out()),
         Task::Column(parts, column) => {
             let parts: Vec<PartThere> = read_json(&parts)?;
@@ -87,12 +106,13 @@ fn task_text(task: &Task) -> Result<String> {
 }
 
 impl Look {
-    fn carry_out(&self) -> Result<Looked> {
-        let path = &self.path;
-        let config = self.config.parse()?;
-        let place = self.model.display().to_string();
+    fn model(&self) -> Result<Model> {
         let bytes = fs::read(&self.model).map_err(|e| Error::io("read", &self.model, e))?;
-        let model = artifact::decode(&bytes, &place)?;
+        artifact::decode(&bytes, &self.model.display().to_string())
+    }
+
+    fn parser<'a>(&self, config: &'a Config, model: &'a Model) -> Result<RowParser<'a>> {
+        let path = &self.path;
         let (schema, options) = (&model.schema, &config.ingestion);
         let header = open(path)?.header()?.ok_or_else(|| no_header(path))?;
         let purpose = if self.labelled { Purpose::Labelled } else { Purpose::Prediction };
@@ -100,13 +120,30 @@ impl Look {
         let layout = Layout::of(&header, &options.columns, schema, purpose, &place)?;
         let parser = RowParser::new(schema, layout, options, Labels::of(schema), RowHasher(0));
         let parser = if is_our_own(path) { parser.of_our_own() } else { parser };
-        let mut parser = parser.without_hashes();
-        let wanted = Wanted { ids: false, hashes: false, numbers: None };
+        Ok(parser.without_hashes())
+    }
+
+    fn count_lines(&self) -> Result<Counted> {
+        let (config, model) = (self.config.parse()?, self.model()?);
+        let shape = self.parser(&config, &model)?.shape();
+        let mut reader = StretchReader::open(&self.path, self.stretch)?;
+        let lines = reader.count_lines(shape)?;
+        Ok(Counted { began: reader.began(), ended: reader.ended(), lines })
+    }
+
+    fn carry_out(&self) -> Result<Looked> {
+        let (config, model) = (self.config.parse()?, self.model()?);
+        let mut parser = self.parser(&config, &model)?;
+        let wanted = Wanted { ids: self.rows.is_some(), hashes: false, numbers: None };
         let predictor = Predictor::new(&model);
         let mut result = BatchResult::new(&model, usize::MAX);
-        let mut reader = StretchReader::open(path, self.stretch)?;
+        let log = self.rows.as_ref().and_then(|rows| rows.log.as_ref());
+        let log = log.map(|log| log.writer(&model));
+        let create = |rows: &RowByRow| rows.begin(&model, &config.reasons, log.as_ref());
+        let mut written = self.rows.as_ref().map(create).transpose()?;
+        let mut reader = StretchReader::open(&self.path, self.stretch)?;
         let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
-        let (mut table, mut lines, mut signs) = (Table::new(schema), 0, Signs::default());
+        let (mut table, mut lines, mut signs) = (Table::new(&model.schema), 0, Signs::default());
         let (mut rows, mut rejected) = (0, 0);
         while let Some(first) = reader.next(&mut chunk, parser.shape())? {
             parser.values(&chunk, first, wanted, &mut parsed, &mut table);
@@ -115,12 +152,17 @@ impl Look {
             rows += (table.len() + parsed.rejected.len()) as u64;
             lines += u64::from(parsed.lines);
             result.add(&predictor, &table);
+            if let Some(written) = &mut written {
+                let read = (&mut parsed, &mut table);
+                written.add((&chunk, first), &mut parser, read, &mut result.probabilities)?;
+            }
         }
         let BatchResult { mut counts, profile, .. } = result;
         (counts.rows, counts.rejected) = (rows, rejected);
         let columns = spread::write(profile, &self.output)?;
+        let rows = written.map(StretchLines::finish).transpose()?;
         let (began, ended) = (reader.began(), reader.ended());
-        Ok(Looked { began, ended, lines, counts, columns, signs })
+        Ok(Looked { began, ended, lines, counts, columns, signs, rows })
     }
 }
 
@@ -142,13 +184,26 @@ pub(super) fn can_read(config: &Config, model: &Model, path: &Path) -> bool {
         && open(path).is_ok_and(|mut head| matches!(head.header(), Ok(Some(_))))
 }
 
-/// Has `engine` predict and count the rows of the file at `path`; the digest is computed if asked for.
+/// Predictions row by row.
+pub(super) struct RowsThere<'a> {
+    /// The number of contributions to name.
+    pub(super) explain: usize,
+    /// What all lines of the log of predictions have in common, if they are wanted.
+    pub(super) log: Option<OfRun>,
+    /// Takes the lines of each stretch, in order.
+    pub(super) take: TakeLines<'a>,
+}
+
+type TakeLines<'a> = Box<dyn FnMut(&LinesThere) -> Result<()> + 'a>;
+
+/// Has `engine` predict and count the rows of the file at `path`; the digest is computed, and rows passed on, if
+/// asked for.
 pub(super) fn look(
     context: &Context,
     engine: &Arc<dyn Engine>,
     model: &Model,
     (path, labelled): (&Path, bool),
-    with_digest: bool,
+    (with_digest, mut rows): (bool, Option<RowsThere<'_>>),
 ) -> Result<Found> {
     let disk = &context.disk;
     // A copy of the records has links to the data sets.
@@ -175,8 +230,12 @@ pub(super) fn look(
         labelled,
         stretch,
         output: shared.join(format!("counts-{at}")),
+        rows: None,
     });
-    let tasks: Vec<Look> = tasks.collect();
+    let mut tasks: Vec<Look> = tasks.collect();
+    if let Some(rows) = &rows {
+        number_lines(engine, &mut tasks, rows, (head.offset(), header.lines + 1))?;
+    }
     let mut texts = Vec::new();
     for task in &tasks {
         texts.push(task_text(&Task::Look(Box::new(task.clone())))?);
@@ -186,7 +245,7 @@ pub(super) fn look(
     }
     let answers = engine.run(texts)?;
     let mut answers = answers.iter().map(String::as_str);
-    let refused = |words| Error::schema(path.display().to_string(), words);
+    let refused = |words| refused(path, words);
     let (mut expected, mut line) = (head.offset(), header.lines + 1);
     let (mut counts, mut signs, mut parts) =
         (PredictionCounts::default(), Signs::default(), Vec::<PartThere>::new());
@@ -204,6 +263,9 @@ pub(super) fn look(
         counts.add(&looked.counts);
         counts.rows += looked.counts.rows;
         counts.rejected += looked.counts.rejected;
+        if let (Some(rows), Some(there)) = (&mut rows, &looked.rows) {
+            (rows.take)(there)?;
+        }
         parts.push((task.output, looked.columns));
         (expected, line) = (looked.ended, line + looked.lines);
     }
@@ -226,4 +288,40 @@ pub(super) fn look(
     }
     let columns = spread::profiles(&parts, sent, &model.schema);
     Ok(Found { counts, columns, digest })
+}
+
+fn refused(path: &Path, words: String) -> Error {
+    Error::schema(path.display().to_string(), words)
+}
+
+/// Has the lines of all stretches counted, the first of which begins at the offset and on the line `first`: each
+/// task then knows where it begins, and what is wanted of its rows.
+fn number_lines(
+    engine: &Arc<dyn Engine>,
+    tasks: &mut [Look],
+    rows: &RowsThere<'_>,
+    first: (u64, u64),
+) -> Result<()> {
+    let text = |task: &Look| task_text(&Task::Lines(Box::new(task.clone())));
+    let answers = engine.run(tasks.iter().map(text).collect::<Result<_>>()?)?;
+    let mut answers = answers.iter().map(String::as_str);
+    let (mut expected, mut line) = first;
+    for (number, task) in tasks.iter_mut().enumerate() {
+        let mut counted: std::result::Result<Counted, String> = next(&mut answers)?;
+        let joins = counted.as_ref().is_ok_and(|counted| counted.began == expected);
+        task.stretch = Stretch { from: expected, exact: true, ..task.stretch };
+        if number > 0 && !joins {
+            let answers = engine.run(vec![text(task)?])?;
+            counted = next(&mut answers.iter().map(String::as_str))?;
+        }
+        let counted = counted.map_err(|words| refused(&task.path, words))?;
+        task.rows = Some(RowByRow {
+            first_line: line,
+            explain: rows.explain,
+            log: rows.log.clone(),
+            output: with_end(&task.output, "-rows"),
+        });
+        (expected, line) = (counted.ended, line + counted.lines);
+    }
+    Ok(())
 }

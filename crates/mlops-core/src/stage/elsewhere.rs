@@ -1,11 +1,13 @@
 //! The tasks of a distributed engine: the single entry point through which executors run them.
 //!
 //! What tasks do is in [`crate::dataset::elsewhere`], [`super::training_tasks`], [`super::scoring_there`] and
-//! [`super::diagnose_there`]; scheduling is behind [`crate::platform::engine`].
+//! [`super::diagnose_there`], and for comparisons in `mlops-compare`; scheduling is behind
+//! [`crate::platform::engine`].
 
 use crate::config::Engine;
 use crate::dataset::elsewhere as rows;
 pub use crate::dataset::elsewhere::Duplicate;
+pub use crate::dataset::task::{ConfigText, absolute, answer, next};
 use crate::platform::engine::OpenHashes;
 use crate::run::context::Context;
 use crate::{Error, Result};

@@ -32,6 +32,7 @@ pub mod overdue;
 pub mod performance;
 mod prediction_counts;
 mod predictions;
+mod predictions_there;
 pub mod prometheus;
 pub mod quarantine;
 pub mod received;

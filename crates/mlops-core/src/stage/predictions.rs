@@ -6,10 +6,13 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::output::Output;
-use super::record_predictions::{PredictionLog, Recording};
+use super::record_predictions::{LogLines, PredictionLog, Recording};
 use crate::config::{Config, Reasons};
 use crate::csv::reader::{Fault, RowReader};
+use crate::dataset::task::append_file;
 use crate::model::{Explainer, Explanations, Model, Predictor, Scorecard};
 use crate::platform::disk::NewFile;
 use crate::prediction_log::Answer;
@@ -59,6 +62,12 @@ pub(super) struct Answers {
 }
 
 impl Answers {
+    /// Takes the ids of the rows of `table`, which gets the memory of earlier ones.
+    pub(super) fn take_ids(&mut self, table: &mut Table) {
+        std::mem::swap(&mut self.ids, &mut table.ids);
+        table.ids.resize_with(self.ids.len(), TextColumn::default);
+    }
+
     /// Takes the features of the rows of `table`, which gets the memory of earlier ones.
     pub(super) fn take_features(&mut self, table: &mut Table) {
         std::mem::swap(&mut self.features.numeric, &mut table.numeric);
@@ -118,6 +127,45 @@ impl<'a> Answerer<'a> {
         let each = if self.reasons.is_empty() { 2 } else { 3 };
         let explained = if self.explain > 0 { 3 + each * self.explain } else { 0 };
         explained + usize::from(self.scorecard.is_some())
+    }
+
+    /// The header as a line.
+    fn header_line(&self) -> Result<Vec<u8>> {
+        csv_lines(|writer| writer.write_record(self.header()))
+    }
+
+    /// The rows, which are on `lines`, and the records that cannot be read, by their lines.
+    pub(super) fn lines(
+        &self,
+        answers: &Answers,
+        lines: impl Iterator<Item = u64>,
+        faults: &[Fault],
+    ) -> Result<Vec<u8>> {
+        csv_lines(|writer| {
+            let mut faults = faults.iter().peekable();
+            for (i, line) in (0..answers.probabilities.len()).zip(lines) {
+                while let Some(fault) = faults.next_if(|fault| fault.line < line) {
+                    self.unreadable(writer, fault)?;
+                }
+                self.row(writer, answers, i, line)?;
+            }
+            faults.try_for_each(|fault| self.unreadable(writer, fault))
+        })
+    }
+
+    /// Adds the rows that are on `lines` and have a prediction to `log`.
+    pub(super) fn record_rows(
+        &self,
+        answers: &Answers,
+        lines: impl Iterator<Item = u64>,
+        log: &mut LogLines<'_>,
+    ) {
+        let rows = answers.probabilities.iter().zip(lines).enumerate();
+        for (i, (probability, row)) in rows.filter(|(_, (p, _))| !p.is_nan()) {
+            let positive = self.predictor.positive(*probability);
+            let answer = Answer { row, positive, probability: *probability };
+            log.add(answer, i, &answers.ids, &answers.features);
+        }
     }
 
     /// Writes the line of row `i`.
@@ -185,6 +233,13 @@ impl<'a> Answerer<'a> {
     }
 }
 
+/// Files of lines that were written by a task, each with the number of its bytes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct LinesThere {
+    pub(super) lines: (PathBuf, u64),
+    pub(super) log: Option<(PathBuf, u64)>,
+}
+
 /// A file that appears when it is published.
 pub(super) struct PredictionFile<'a> {
     file: NewFile,
@@ -201,7 +256,7 @@ impl<'a> PredictionFile<'a> {
         log: Option<&'a PredictionLog>,
     ) -> Result<Self> {
         let mut file = context.disk.new_file(path)?;
-        file.write_all(&csv_lines(|writer| writer.write_record(answerer.header()))?)?;
+        file.write_all(&answerer.header_line()?)?;
         Ok(Self { file, log: log.map(|log| log.begin(context)).transpose()? })
     }
 
@@ -212,29 +267,21 @@ impl<'a> PredictionFile<'a> {
         answers: &Answers,
         lines: impl Iterator<Item = u64> + Clone,
     ) -> Result<()> {
-        self.record(answerer, answers, lines.clone())?;
-        let bytes = csv_lines(|writer| {
-            let mut rows = (0..answers.probabilities.len()).zip(lines);
-            rows.try_for_each(|(i, line)| answerer.row(writer, answers, i, line))
-        })?;
-        self.file.write_all(&bytes)
+        if let Some(log) = &mut self.log {
+            answerer.record_rows(answers, lines.clone(), &mut log.lines);
+            log.flush()?;
+        }
+        self.file.write_all(&answerer.lines(answers, lines, &[])?)
     }
 
-    /// Adds rows that are on `lines` to the log.
-    fn record(
-        &mut self,
-        answerer: &Answerer,
-        answers: &Answers,
-        lines: impl Iterator<Item = u64>,
-    ) -> Result<()> {
-        let Some(log) = &mut self.log else { return Ok(()) };
-        let rows = answers.probabilities.iter().zip(lines).enumerate();
-        for (i, (probability, row)) in rows.filter(|(_, (p, _))| !p.is_nan()) {
-            let positive = answerer.predictor.positive(*probability);
-            let answer = Answer { row, positive, probability: *probability };
-            log.add(answer, i, &answers.ids, &answers.features);
+    /// Appends the files of lines, and of lines of the log, that a task has written.
+    pub(super) fn append_files(&mut self, there: &LinesThere) -> Result<()> {
+        let LinesThere { lines: (lines, bytes), log } = there;
+        append_file(lines, *bytes, &mut |bytes: &[u8]| self.file.write_all(bytes))?;
+        if let (Some(recording), Some((log, bytes))) = (&mut self.log, log) {
+            append_file(log, *bytes, &mut |bytes: &[u8]| recording.append(bytes))?;
         }
-        log.flush()
+        Ok(())
     }
 
     /// Reads `path` record by record: for files in which not every line is a good row.
@@ -249,22 +296,13 @@ impl<'a> PredictionFile<'a> {
             answerer.predictor.probabilities(table, &mut answers.probabilities);
             answerer.explain(table, &mut answers);
             answers.ids.clone_from(&table.ids);
-            if self.log.is_some() {
+            if let Some(log) = &mut self.log {
                 answers.features.numeric.clone_from(&table.numeric);
                 answers.features.categorical.clone_from(&table.categorical);
+                answerer.record_rows(&answers, lines.iter().copied(), &mut log.lines);
+                log.flush()?;
             }
-            self.record(answerer, &answers, lines.iter().copied())?;
-            let bytes = csv_lines(|writer| {
-                let mut faults = faults.iter().peekable();
-                for (i, line) in lines.iter().enumerate() {
-                    while let Some(fault) = faults.next_if(|fault| fault.line < *line) {
-                        answerer.unreadable(writer, fault)?;
-                    }
-                    answerer.row(writer, &answers, i, *line)?;
-                }
-                faults.try_for_each(|fault| answerer.unreadable(writer, fault))
-            })?;
-            self.file.write_all(&bytes)
+            self.file.write_all(&answerer.lines(&answers, lines.iter().copied(), &faults)?)
         })?;
         Ok(())
     }

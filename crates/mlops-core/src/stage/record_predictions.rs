@@ -6,7 +6,11 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::PredictionLog as Settings;
+use crate::ids::ReleaseId;
+use crate::model::Model;
 use crate::platform::disk::NewFile;
 use crate::prediction_log::files::{self, RECORDER};
 use crate::prediction_log::line::{Head, labels_as_json};
@@ -16,14 +20,50 @@ use crate::run::context::Context;
 use crate::table::{Table, TextColumn};
 use crate::{Error, Result};
 
+/// What all lines of a run have in common.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct OfRun {
+    release: ReleaseId,
+    at: String,
+    run: String,
+    /// Lines have features.
+    features: bool,
+}
+
+impl OfRun {
+    /// A writer of its lines, which are about predictions of `model`.
+    pub(super) fn writer(&self, model: &Model) -> LineWriter {
+        let (labels, _) = labels_as_json([true, false].map(|class| model.label(class)));
+        LineWriter::new(&self.release, &model.schema, labels)
+    }
+
+    /// No lines yet.
+    pub(super) fn lines<'a>(&self, writer: &'a LineWriter) -> LogLines<'a> {
+        let request = Request { at: &self.at, id: &self.run, inference_id: None };
+        LogLines { head: writer.head(request), features: self.features, bytes: Vec::new() }
+    }
+}
+
+/// Lines for the log.
+pub(super) struct LogLines<'a> {
+    head: Head<'a>,
+    features: bool,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl LogLines<'_> {
+    /// Adds row `i` of these columns.
+    pub(super) fn add(&mut self, answer: Answer, i: usize, ids: &[TextColumn], features: &Table) {
+        let features = self.features.then_some(features);
+        self.head.line(&mut self.bytes, answer, i, ids, features);
+    }
+}
+
 /// The log to which predictions are added.
 pub(super) struct PredictionLog {
     settings: Settings,
     writer: LineWriter,
-    at: String,
-    run: String,
-    /// Lines have features.
-    pub(super) features: bool,
+    pub(super) of_run: OfRun,
 }
 
 impl PredictionLog {
@@ -35,14 +75,18 @@ impl PredictionLog {
                  which --record shall write",
             ));
         };
-        let (labels, _) = labels_as_json([true, false].map(|class| release.model.label(class)));
-        Ok(Self {
-            writer: LineWriter::new(&release.id, &release.model.schema, labels),
+        let of_run = OfRun {
+            release: release.id.clone(),
             at: context.now(),
             run: context.run.as_str().to_owned(),
             features: settings.features,
-            settings,
-        })
+        };
+        Ok(Self { settings, writer: of_run.writer(&release.model), of_run })
+    }
+
+    /// Whether lines have features.
+    pub(super) fn has_features(&self) -> bool {
+        self.of_run.features
     }
 
     /// Begins a file of it.
@@ -50,35 +94,35 @@ impl PredictionLog {
         let name = files::name(RECORDER, context.clock.now());
         let path = self.settings.folder.join(name);
         let file = context.disk.new_file(&path)?;
-        let request = Request { at: &self.at, id: &self.run, inference_id: None };
-        let head = self.writer.head(request);
-        Ok(Recording { log: self, head, file, path, lines: Vec::new(), any: false })
+        let lines = self.of_run.lines(&self.writer);
+        Ok(Recording { settings: &self.settings, file, path, lines, any: false })
     }
 }
 
 /// A file of the log, which appears when it is published.
 pub(super) struct Recording<'a> {
-    log: &'a PredictionLog,
-    head: Head<'a>,
+    settings: &'a Settings,
     file: NewFile,
     path: PathBuf,
-    lines: Vec<u8>,
+    /// Those that are not written yet.
+    pub(super) lines: LogLines<'a>,
     any: bool,
 }
 
 impl Recording<'_> {
-    /// Adds row `i` of these columns.
-    pub(super) fn add(&mut self, answer: Answer, i: usize, ids: &[TextColumn], features: &Table) {
-        let features = self.log.features.then_some(features);
-        self.head.line(&mut self.lines, answer, i, ids, features);
-    }
-
     /// Writes what was added.
     pub(super) fn flush(&mut self) -> Result<()> {
-        self.any |= !self.lines.is_empty();
-        self.file.write_all(&self.lines)?;
-        self.lines.clear();
+        let mut lines = std::mem::take(&mut self.lines.bytes);
+        self.append(&lines)?;
+        lines.clear();
+        self.lines.bytes = lines;
         Ok(())
+    }
+
+    /// Writes lines that were made elsewhere.
+    pub(super) fn append(&mut self, lines: &[u8]) -> Result<()> {
+        self.any |= !lines.is_empty();
+        self.file.write_all(lines)
     }
 
     /// Gives the file its name, unless it is empty, and removes the oldest ones of earlier runs.
@@ -87,7 +131,7 @@ impl Recording<'_> {
             return Ok(None);
         }
         self.file.publish(false)?;
-        let settings = &self.log.settings;
+        let settings = self.settings;
         let ours = files::list(&settings.folder)?;
         let ours: Vec<_> = ours.iter().filter(|file| file.instance == RECORDER).collect();
         for file in &ours[..ours.len().saturating_sub(settings.keep_files)] {

@@ -19,7 +19,7 @@ use crate::csv::ranges::{Stretch, StretchReader};
 use crate::csv::row_hash::RowHasher;
 use crate::csv::values::Wanted;
 use crate::dataset::discover::Stamp;
-use crate::dataset::elsewhere::{ConfigText, absolute, answer, next};
+use crate::dataset::task::{ConfigText, absolute, answer, next};
 use crate::model::fit::Numbers;
 use crate::model::{Model, artifact};
 use crate::platform::digest::Digest;

@@ -22,7 +22,7 @@ use crate::config::{Config, Window};
 use crate::csv::parse::Parsed;
 use crate::csv::ranges::Stretch;
 use crate::dataset::discover::Stamp;
-use crate::dataset::elsewhere::{ConfigText, absolute, next};
+use crate::dataset::task::{ConfigText, absolute, next};
 use crate::evaluation::entity::Identity;
 use crate::evaluation::later_dates::DatedRows;
 use crate::ledger::DatasetRecord;

@@ -22,7 +22,7 @@ use crate::csv::parse::{Parsed, RowParser};
 use crate::csv::ranges::{Stretch, StretchReader};
 use crate::csv::row_hash::RowHasher;
 use crate::csv::values::Wanted;
-use crate::dataset::elsewhere::{ConfigText, answer};
+use crate::dataset::task::{ConfigText, answer};
 use crate::model::fit::Question;
 use crate::model::shared_rows::{MakePart, SharedRows, StretchRows};
 use crate::model::{TrainingBatch, TrainingRows};
