@@ -507,6 +507,13 @@ impl Parsed {
 }
 
 fn nothing_left(dataset: &DatasetRecord, part: &Part, held_out: u64, dropped: u64) -> Error {
+    if dataset.rows == 0 {
+        return Error::data(format!(
+            "{} has no rows to train on: its files have headers alone now, or everybody in them was erased. \
+             Ingest data first",
+            dataset.location.display()
+        ));
+    }
     let what = if part.rows.is_some() { format!("the {} of ", part.window) } else { String::new() };
     Error::data(format!(
         "no row of {what}{} is left to train on: left out were {} and {dropped} with a missing value (see \"training.missing\"). Ingest more data, or take training rows out of the test \
