@@ -70,7 +70,6 @@ struct RangeOf<'a>(&'a [f64]);
 impl Work for RangeOf<'_> {
     type Output = KnownRange;
 
-    #[expect(clippy::inline_always, reason = "see `simd`")]
     #[inline(always)]
     fn run(self) -> KnownRange {
         /// Adding and subtracting this rounds to an integer.
