@@ -11,7 +11,7 @@ use mlops_core::config::OutputTable;
 use mlops_core::destination::{Delivery, Destination, Version};
 use mlops_core::ids::DatasetVersion;
 use mlops_core::platform::digest::Digest;
-use mlops_core::{Error, Result};
+use mlops_core::{Error, Result, text};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, CopyInSink, Row};
 
@@ -208,7 +208,10 @@ impl Destination for Server {
             }
         };
         let number = self.target.version.as_ref().map(|_| version.version.to_string());
-        Ok(Box::new(Rows { server: self, sink, number, text: Vec::with_capacity(2 * PIECE) }))
+        let columns =
+            self.target.columns(version.schema).into_iter().map(|(name, _)| name).collect();
+        let text = Vec::with_capacity(2 * PIECE);
+        Ok(Box::new(Rows { server: self, sink, number, columns, text }))
     }
 }
 
@@ -216,6 +219,8 @@ struct Rows<'a> {
     server: &'a Server,
     sink: Option<Pin<Box<CopyInSink<Bytes>>>>,
     number: Option<String>,
+    /// The names of the columns, for messages.
+    columns: Vec<String>,
     text: Vec<u8>,
 }
 
@@ -234,7 +239,10 @@ impl Delivery for Rows<'_> {
             if at > 0 {
                 self.text.push(b'\t');
             }
-            push(cell, &mut self.text)?;
+            if cell.contains('\0') {
+                return Err(has_nul(cell, &self.columns[at]));
+            }
+            push(cell, &mut self.text);
         }
         self.text.push(b'\n');
         if self.text.len() >= PIECE { self.send() } else { Ok(()) }
@@ -259,17 +267,21 @@ impl Drop for Rows<'_> {
     }
 }
 
-/// A cell in the text format of COPY.
-fn push(cell: &str, out: &mut Vec<u8>) -> Result<()> {
+/// No other spelling would be read back as the same text.
+fn has_nul(cell: &str, column: &str) -> Error {
+    let column = text::name(column);
+    Error::data(format!(
+        "PostgreSQL has no texts with the character NUL, as in \"{}\" of the column {column}: correct the file; or \
+         keep such rows out by \"pattern\": \"[^\\\\x00]*\" in \"contract.columns.{column}\", and ingest with --rebuild",
+        text::name(cell)
+    ))
+}
+
+/// A cell, which has no NUL, in the text format of COPY.
+fn push(cell: &str, out: &mut Vec<u8>) {
     if cell.is_empty() {
         out.extend_from_slice(b"\\N");
-        return Ok(());
-    }
-    if cell.contains('\0') {
-        return Err(Error::data(format!(
-            "PostgreSQL has no texts with the character NUL, as in \"{}\"",
-            mlops_core::text::visible(cell)
-        )));
+        return;
     }
     for byte in cell.bytes() {
         match byte {
@@ -280,5 +292,4 @@ fn push(cell: &str, out: &mut Vec<u8>) -> Result<()> {
             byte => out.push(byte),
         }
     }
-    Ok(())
 }
