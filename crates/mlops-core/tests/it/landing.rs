@@ -90,6 +90,28 @@ fn an_object_is_fetched_once_and_again_when_it_changed() {
     assert_eq!(data(&scene), expected(&[(5, 1), (10, 2), (12, 4)]));
 }
 
+/// Many more objects than one commit records, or than are fetched at the same time.
+#[test]
+fn of_ten_thousand_objects_each_is_fetched_once_and_then_only_what_is_new() {
+    let (scene, place) = scene(&json!({}));
+    let row = |i: usize| format!("c{i},{},{},{},{}\n", i % 101, i % 997, i % 40, i % 2);
+    for i in 0..10_000 {
+        place.put(&format!("{}/part-{i:05}.csv", i % 7), HEADER.to_owned() + &row(i));
+    }
+    let first = scene.ingest().unwrap();
+    assert!(first.failures.is_empty(), "{:?}", first.failures);
+    assert_eq!(place.fetched().len(), 10_000);
+    assert_eq!(data(&scene).len(), 10_000);
+    let before = scene.snapshot();
+    scene.ingest().unwrap();
+    assert!(place.fetched().is_empty() && before == scene.snapshot());
+    place.put("3/part-late.csv", HEADER.to_owned() + &row(10_000));
+    place.put("0/part-00000.csv", HEADER.to_owned() + &row(10_001));
+    scene.ingest().unwrap();
+    assert_eq!(place.fetched(), ["0/part-00000.csv", "3/part-late.csv"]);
+    assert_eq!(data(&scene).len(), 10_001);
+}
+
 #[test]
 fn a_lost_landing_folder_is_fetched_again() {
     let (scene, place) = scene(&json!({}));

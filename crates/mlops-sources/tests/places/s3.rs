@@ -61,6 +61,18 @@ fn an_address_may_be_that_of_an_object_or_of_the_whole_bucket() {
     assert_eq!(names("s3://bucket/exports/none/"), [""; 0]);
 }
 
+/// A page of the server has a thousand.
+#[test]
+fn ten_thousand_objects_are_listed_page_by_page() {
+    let server = Server::start();
+    let name = |i: usize| format!("{}/part-{i:05}.csv", i % 7);
+    (0..10_000).for_each(|i| server.put(&name(i), b"x"));
+    let objects = list(&*opened(&server.entry()));
+    let mut expected: Vec<String> = (0..10_000).map(name).collect();
+    expected.sort();
+    assert!(objects.iter().map(|object| &object.name).eq(&expected), "{}", objects.len());
+}
+
 #[test]
 fn errors_say_what_to_do() {
     let server = Server::start();
