@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use s3s::auth::SimpleAuth;
@@ -32,21 +32,7 @@ impl Server {
     pub fn start() -> Self {
         let folder = Folder::in_memory();
         fs::create_dir(folder.path("bucket")).unwrap();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.root()).unwrap());
-        service.set_auth(SimpleAuth::from_single("me", KEYS[1].1));
-        let service = service.build();
-        let listener = RUNTIME.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        RUNTIME.spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
-                let socket = hyper_util::rt::TokioIo::new(socket);
-                let http = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(async move {
-                    let _ = http.serve_connection(socket, service).await;
-                });
-            }
-        });
+        let address = serve(folder.root(), 0);
         Self { folder, address }
     }
 
@@ -81,4 +67,24 @@ pub fn entry(address: SocketAddr) -> Value {
         "uri": "s3://bucket/exports/", "endpoint": format!("http://{address}"), "region": "us-east-1",
         "path_style": true, "timeout": "10s",
     })
+}
+
+/// Serves the folders in `folder` as buckets, until the process ends; the port is any free one for 0.
+pub fn serve(folder: &Path, port: u16) -> SocketAddr {
+    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
+    service.set_auth(SimpleAuth::from_single("me", KEYS[1].1));
+    let service = service.build();
+    let listener = RUNTIME.block_on(tokio::net::TcpListener::bind(("127.0.0.1", port))).unwrap();
+    let address = listener.local_addr().unwrap();
+    RUNTIME.spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let service = service.clone();
+            let socket = hyper_util::rt::TokioIo::new(socket);
+            let http = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(async move {
+                let _ = http.serve_connection(socket, service).await;
+            });
+        }
+    });
+    address
 }
