@@ -5,7 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use mlops_core::config::choices::ClassWeight;
-use mlops_core::model::fit::{Covariance, LogisticRegression, PackedBlocks, Scaler};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mlops_core::model::fit::{Block, Blocks, Covariance, LogisticRegression, PackedBlocks, Scaler};
 
 #[derive(serde::Deserialize)]
 struct Case {
@@ -107,4 +109,60 @@ fn weighted_rows_have_none() {
     let model =
         LogisticRegression { class_weight: ClassWeight::Balanced, ..LogisticRegression::default() };
     assert!(covariance(&rows, &[true; 4], &model).is_none());
+}
+
+/// Counts how many blocks are read.
+struct Counted<'a>(&'a PackedBlocks, AtomicUsize);
+
+impl Blocks for Counted<'_> {
+    fn features(&self) -> usize {
+        self.0.features()
+    }
+
+    fn rows(&self) -> u64 {
+        self.0.rows()
+    }
+
+    fn positives(&self) -> u64 {
+        self.0.positives()
+    }
+
+    fn blocks(&self) -> usize {
+        self.0.blocks()
+    }
+
+    fn read(&self, index: usize, into: &mut Block) -> mlops_core::Result<()> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.read(index, into)
+    }
+}
+
+/// The widths have rules of their own for when a fit computes second derivatives.
+#[test]
+fn a_fit_gives_them_without_another_pass() {
+    for (features, rows, c) in
+        [(3, 60_000, 1.0), (20, 60_000, 1.0), (40, 30_000, 0.01), (5, 200, 1.0)]
+    {
+        let mut blocks = PackedBlocks::new(features);
+        for (row, positive) in generate(7, rows, features) {
+            blocks.push_row(&row, positive).unwrap();
+        }
+        let scaler = Scaler::fit(&blocks, &vec![true; features], 1).unwrap();
+        let counted = || Counted(&blocks, AtomicUsize::new(0));
+        let model = LogisticRegression { c, threads: 1, ..LogisticRegression::default() };
+        let (alone, with) = (counted(), counted());
+        let plain = model.fit(&alone, &scaler).unwrap();
+        let (fitted, found) = model.fit_with_covariance(&with, &scaler).unwrap();
+        let reads = [alone.1.into_inner(), with.1.into_inner()];
+        assert!(reads[1] <= reads[0], "{features} features: {reads:?} blocks were read");
+        for (a, b) in fitted.coefficients.iter().zip(&plain.coefficients) {
+            assert!((a - b).abs() < 1e-9, "{features} features: {a} and {b}");
+        }
+        let exact = model.covariance(&blocks, &scaler, &fitted).unwrap().unwrap();
+        let found = found.unwrap();
+        for j in 0..=features {
+            let [ours, exact] = [&found, &exact].map(|of| of.standard_error(&[(j, 1.0)]).unwrap());
+            assert!((ours / exact - 1.0).abs() < 1e-7, "{features}, {j}: {ours} and {exact}");
+        }
+    }
 }

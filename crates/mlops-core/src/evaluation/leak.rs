@@ -17,6 +17,11 @@ use crate::text;
 pub const GIVES_AWAY: f64 = 0.99;
 /// The fewest rows of either class for an area to mean anything here.
 const MIN_OF_CLASS: usize = 10;
+/// Numbers are ranked first in a sample of about so many rows, with about so many of either class: an area
+/// of [`GIVES_AWAY`] is then estimated to 0.01, so that one below [`UNSUSPICIOUS`] says that there is none.
+const SAMPLE: f64 = 4_000.0;
+const SAMPLE_OF_CLASS: f64 = 200.0;
+const UNSUSPICIOUS: f64 = 0.95;
 
 /// A column that gives the label away.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,12 +64,21 @@ impl Leak {
 
     /// What gives the label away in the numbers of `column`; NaN is a missing one.
     pub fn of_numbers(column: &str, labels: &[bool], values: &[f64]) -> Option<Self> {
-        let there = labels.iter().zip(values).filter(|(_, value)| !value.is_nan());
-        let (kept, values): (Vec<bool>, Vec<f64>) =
-            there.map(|(label, value)| (*label, *value)).unzip();
-        let gaps = gaps(labels, kept.len(), &kept);
-        found(column, Sign::Gaps, gaps, labels.len())
-            .or_else(|| found(column, Sign::Numbers, ranked(&kept, &values), kept.len()))
+        let there = values.iter().filter(|value| !value.is_nan()).count();
+        let kept = labels.iter().zip(values).filter(|(label, value)| **label && !value.is_nan());
+        let gaps = gaps(labels, there, kept.count());
+        found(column, Sign::Gaps, gaps, labels.len()).or_else(|| {
+            let area = |share: f64| {
+                let (labels, values) = chosen(labels, values, share);
+                ranked(&labels, &values)
+            };
+            let minority = positives(labels).min(labels.len() - positives(labels)) as f64;
+            let share = (SAMPLE / labels.len() as f64).max(SAMPLE_OF_CLASS / minority);
+            if share < 0.5 && area(share).is_some_and(|area| area < UNSUSPICIOUS) {
+                return None;
+            }
+            found(column, Sign::Numbers, area(1.0), there)
+        })
     }
 
     /// What gives the label away in the categories of `column`, which are numbers; NaN is a missing one.
@@ -75,7 +89,7 @@ impl Leak {
         let there = labels.iter().zip(codes).filter(|(_, code)| !code.is_nan());
         let rows: Vec<(bool, u64)> = there.map(|(label, code)| (*label, code.to_bits())).collect();
         let kept: Vec<bool> = rows.iter().map(|row| row.0).collect();
-        let gaps = gaps(labels, kept.len(), &kept);
+        let gaps = gaps(labels, kept.len(), positives(&kept));
         let base = positives(&kept) as f64 / kept.len().max(1) as f64;
         let areas = [false, true].map(|half| {
             let mut counts: HashMap<u64, (f64, f64)> = HashMap::new();
@@ -102,7 +116,12 @@ impl Leak {
 
 /// Whether row `i` is in the first half of the rows, which follows no pattern that files have.
 fn is_first(i: usize) -> bool {
-    (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 == 1
+    spread(i) >> 63 == 1
+}
+
+/// A number for row `i`, of which those of any stretch of rows lie evenly over all numbers.
+fn spread(i: usize) -> u64 {
+    (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 fn positives(labels: &[bool]) -> usize {
@@ -123,13 +142,24 @@ fn ranked(labels: &[bool], values: &[f64]) -> Option<f64> {
     Some(area.max(1.0 - area))
 }
 
-/// The area of the gaps alone: those rows of `labels` that are not among the `there` ones, whose labels
-/// are `kept`. It is one half and half the difference of the shares of both classes with a gap.
-fn gaps(labels: &[bool], there: usize, kept: &[bool]) -> Option<f64> {
+/// About this `share` of the rows that have a value, chosen as evenly as by [`is_first`].
+fn chosen(labels: &[bool], values: &[f64], share: f64) -> (Vec<bool>, Vec<f64>) {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+    let end = (share * u64::MAX as f64) as u64;
+    let rows = labels.iter().zip(values).enumerate();
+    rows.filter(|(i, (_, value))| spread(*i) <= end && !value.is_nan())
+        .map(|(_, (label, value))| (*label, *value))
+        .unzip()
+}
+
+/// The area of the gaps alone: those rows of `labels` that are not among the `there` ones, of which
+/// `kept_positives` are positive. It is one half and half the difference of the shares of both classes with
+/// a gap.
+fn gaps(labels: &[bool], there: usize, kept_positives: usize) -> Option<f64> {
     if there == labels.len() || !enough(labels) {
         return None;
     }
-    let (all, kept_positives) = (positives(labels), positives(kept));
+    let all = positives(labels);
     let share = |there: usize, of: usize| there as f64 / of as f64;
     let of_positives = share(kept_positives, all);
     let of_negatives = share(there - kept_positives, labels.len() - all);
@@ -211,6 +241,29 @@ mod tests {
         assert!(area(1).is_some_and(|area| (area - 0.99).abs() < 1e-12));
         assert_eq!(area(2), None);
         assert_eq!(Leak::of_numbers("x", &labels[..20], &[1.0; 20]), None);
+    }
+
+    #[test]
+    fn of_many_rows_a_sample_clears_most_columns_and_all_judge_the_others() {
+        // One in a hundred is positive; a value is wrong, or not there, for some.
+        let labels: Vec<bool> = (0..60_000).map(|i| i % 100 == 7).collect();
+        let column = |wrong: usize| -> Vec<f64> {
+            let value = |(i, label): (usize, &bool)| match i % 10_000 {
+                11 => f64::NAN,
+                at if at < wrong => 0.5 + at as f64,
+                at => at as f64 + if *label { 20_000.0 } else { 0.0 },
+            };
+            labels.iter().enumerate().map(value).collect()
+        };
+        let leak = Leak::of_numbers("x", &labels, &column(0)).unwrap();
+        assert_eq!((leak.sign, leak.roc_auc, leak.rows), (Sign::Numbers, Some(1.0), 59_994));
+        assert_eq!(Leak::of_numbers("x", &labels, &column(10_000)), None);
+        // 0.95 to 0.99: only all rows tell.
+        let nearly = column(300);
+        let area =
+            ranked(&labels, &nearly.iter().map(|v| v.max(-1.0)).collect::<Vec<_>>()).unwrap();
+        assert!((UNSUSPICIOUS..GIVES_AWAY).contains(&area), "{area}");
+        assert_eq!(Leak::of_numbers("x", &labels, &nearly), None);
     }
 
     #[test]

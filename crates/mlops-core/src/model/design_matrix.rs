@@ -11,6 +11,7 @@ use crate::config::{Against, DateParts, Shapes, Training};
 use crate::model::fit::{Blocks, PackedBlocks, constant};
 use crate::platform::disk::Disk;
 use crate::platform::exact_sum::ExactSum;
+use crate::platform::simd::{Work, widest};
 use crate::table::Table;
 use crate::table::schema::{Role, Schema};
 use crate::text;
@@ -51,19 +52,7 @@ impl KnownRange {
     const NOTHING: Self = Self { lowest: f64::INFINITY, highest: f64::NEG_INFINITY, whole: true };
 
     fn of(values: &[f64]) -> Self {
-        /// Adding and subtracting this rounds to an integer.
-        const ROUND: f64 = 6_755_399_441_055_744.0;
-        let mut known = [Self::NOTHING; 4];
-        for four in values.chunks(4) {
-            for (known, &v) in known.iter_mut().zip(four) {
-                // Numbers beyond 2^51 count as fractional, which costs time but no precision.
-                let whole = ((v + ROUND) - ROUND).to_bits() == v.to_bits();
-                known.whole &= whole | v.is_nan();
-                known.lowest = if v < known.lowest { v } else { known.lowest };
-                known.highest = if v > known.highest { v } else { known.highest };
-            }
-        }
-        known.into_iter().fold(Self::NOTHING, Self::and)
+        widest(RangeOf(values))
     }
 
     pub(super) fn and(self, other: Self) -> Self {
@@ -71,6 +60,43 @@ impl KnownRange {
             lowest: self.lowest.min(other.lowest),
             highest: self.highest.max(other.highest),
             whole: self.whole && other.whole,
+        }
+    }
+}
+
+/// The range of values.
+struct RangeOf<'a>(&'a [f64]);
+
+impl Work for RangeOf<'_> {
+    type Output = KnownRange;
+
+    #[inline(always)]
+    fn run(self) -> KnownRange {
+        /// Adding and subtracting this rounds to an integer.
+        const ROUND: f64 = 6_755_399_441_055_744.0;
+        const LANES: usize = 8;
+        let (mut lowest, mut highest) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        let mut odd = [0_u64; LANES];
+        let mut look = |lane: usize, v: f64| {
+            // Numbers beyond 2^51 count as fractional, which costs time but no precision.
+            let rest = ((v + ROUND) - ROUND).to_bits() ^ v.to_bits();
+            odd[lane] |= if v.is_nan() { 0 } else { rest };
+            lowest[lane] = if v < lowest[lane] { v } else { lowest[lane] };
+            highest[lane] = if v > highest[lane] { v } else { highest[lane] };
+        };
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (lane, v) in chunk.iter().enumerate() {
+                look(lane, *v);
+            }
+        }
+        for v in rest {
+            look(0, *v);
+        }
+        KnownRange {
+            lowest: lowest.into_iter().fold(f64::INFINITY, f64::min),
+            highest: highest.into_iter().fold(f64::NEG_INFINITY, f64::max),
+            whole: odd == [0; LANES],
         }
     }
 }

@@ -67,7 +67,7 @@ impl Golden {
     pub fn verify(&self, model: &Model, artifact: Digest, place: &str) -> Result<()> {
         if self.artifact != artifact {
             let message = format!(
-                "the golden predictions belong to the artifact {}, not to {}: train again",
+                "the golden predictions belong to the artifact {}, not to {}: run `training` again",
                 self.artifact.short(),
                 artifact.short()
             );

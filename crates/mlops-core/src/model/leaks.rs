@@ -17,6 +17,8 @@ const FEWEST: usize = 1 << 13;
 const MOST: usize = 1 << 16;
 /// Bytes of columns that are unpacked together.
 const ROOM: usize = 1 << 26;
+/// The columns are unpacked in so many parts, which use the same memory one after the other.
+const PARTS: usize = 4;
 
 impl TrainingRows {
     /// The columns that give the label away, in the order of the schema.
@@ -35,10 +37,12 @@ impl TrainingRows {
             labels.extend(block[..rows].iter().map(|label| *label > 0.5));
         }
         let mut leaks = Vec::new();
-        let together = (room.min(ROOM) / (size_of::<f64>() * labels.len().max(1))).max(1);
+        let together = room.min(ROOM) / (size_of::<f64>() * labels.len().max(1));
+        let together = together.min(names.len().div_ceil(PARTS)).max(1);
         let all: Vec<usize> = (0..names.len()).collect();
+        let mut values = vec![Vec::with_capacity(labels.len()); together];
         for columns in all.chunks(together) {
-            let mut values = vec![Vec::with_capacity(labels.len()); columns.len()];
+            values.iter_mut().for_each(Vec::clear);
             for index in &sampled {
                 rows.columns(*index, columns, &mut buffer, |j, block| {
                     values[j - columns[0]].extend_from_slice(block);

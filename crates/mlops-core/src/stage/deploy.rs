@@ -111,7 +111,8 @@ impl Candidate {
         golden.verify(&model, digest, &place)?;
         let card: Card = companion(&folder.join(CARD))?;
         if card.artifact != digest {
-            let message = format!("{CARD} beside it belongs to another model: train again");
+            let message =
+                format!("{CARD} beside it belongs to another model: run `training` again");
             return Err(Error::artifact(place, message));
         }
         let score = score_of(&folder.join(SCORE), digest)?;

@@ -165,12 +165,14 @@ pub fn of(
     let mut notes = scored.notes.clone();
     notes.extend(passed_over(config)?);
     let training = model.training;
-    let evaluation = Evaluation::clustered(
+    let (evaluation, ranking) = Evaluation::ranked(
         &scored.labels,
         &scored.probabilities,
         training.threshold,
         scored.clusters.as_ref(),
     )?;
+    let thresholds = thresholds(&ranking, training.threshold);
+    drop(ranking);
     let slices = scored.slices.scores(
         &scored.labels,
         &scored.probabilities,
@@ -194,7 +196,6 @@ pub fn of(
     let files: [(&str, &[u8]); 2] = [(SCORE, &file), (LATEST_SCORE, &latest_score_file(f1))];
     context.disk.write_changed(&config.output_model, &files)?;
     let json = serde_json::to_string(&score).map_err(|e| Error::backend("JSON", e))?;
-    let thresholds = thresholds(&scored, training.threshold)?;
     let (ledger, now) = (&mut workspace.ledger, context.now());
     ledger.record_score(&context.run, score.artifact, (f1, &json), &thresholds, &now)?;
     projections::write(&workspace.ledger, &context.disk, &config.output_folder)?;
@@ -202,8 +203,7 @@ pub fn of(
 }
 
 /// The counts at other thresholds, and at the one `in_use`.
-fn thresholds(scored: &Scored, in_use: f64) -> Result<ThresholdCounts> {
-    let ranking = Ranking::new(&scored.labels, &scored.probabilities)?;
+fn thresholds(ranking: &Ranking, in_use: f64) -> ThresholdCounts {
     let points = ranking.thresholds(THRESHOLDS).into_iter();
     let mut at: Vec<Counts> = points.map(|(at, tp, fp)| Counts(at, tp, fp)).collect();
     let used = ranking.at(in_use);
@@ -211,7 +211,7 @@ fn thresholds(scored: &Scored, in_use: f64) -> Result<ThresholdCounts> {
         let place = at.partition_point(|point| point.0 > in_use);
         at.insert(place, Counts(in_use, used.tp, used.fp));
     }
-    Ok(ThresholdCounts { positives: used.positives(), negatives: used.negatives(), at })
+    ThresholdCounts { positives: used.positives(), negatives: used.negatives(), at }
 }
 
 /// A note on entries of the test folder that are not used; hidden files are ignored.

@@ -381,9 +381,8 @@ fn fit(
     let mut tuned = tuning.tune(&mut training, &fold_rows)?;
     drop(fold_rows);
     estimator.c = training.c.unwrap_or(f64::INFINITY);
-    let mut fitted = estimator.fit(blocks, &scaler)?;
+    let (mut fitted, covariance) = estimator.fit_with_covariance(blocks, &scaler)?;
     let check = estimator.cross_check(blocks, &scaler, &fitted)?;
-    let covariance = estimator.covariance(blocks, &scaler, &fitted)?;
     let mut leaks = rows.leaks()?;
     leaks.extend(later_dates);
     tuned.prior_shift = estimator.prior_shift(blocks);
@@ -508,6 +507,13 @@ impl Parsed {
 }
 
 fn nothing_left(dataset: &DatasetRecord, part: &Part, held_out: u64, dropped: u64) -> Error {
+    if dataset.rows == 0 {
+        return Error::data(format!(
+            "{} has no rows to train on: its files have headers alone now, or everybody in them was erased. \
+             Ingest data first",
+            dataset.location.display()
+        ));
+    }
     let what = if part.rows.is_some() { format!("the {} of ", part.window) } else { String::new() };
     Error::data(format!(
         "no row of {what}{} is left to train on: left out were {} and {dropped} with a missing value (see \"training.missing\"). Ingest more data, or take training rows out of the test \

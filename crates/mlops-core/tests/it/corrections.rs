@@ -425,3 +425,24 @@ fn files_whose_new_content_is_refused_keep_their_rows_and_say_so_each() {
     let report = scene.ingest().unwrap();
     assert_eq!(newest(&scene, report.version), format!("{HEADER}a,7,2,3,1\nb,1,2,3,0\n"));
 }
+
+#[test]
+fn a_rebuild_of_files_that_have_no_rows_any_more_is_empty_and_of_no_files_changes_nothing() {
+    let scene = Scene::new();
+    scene.rows("in/a.csv", "a,1,2,3,1\n");
+    scene.ingest().unwrap();
+    let rebuild = |partial| {
+        let options = ingest::Options { rebuild: true, partial, ..ingest::Options::default() };
+        scene.ingest_with(options).unwrap()
+    };
+    fs::rename(scene.path("in/a.csv"), scene.path("away.csv")).unwrap();
+    let report = rebuild(true);
+    assert_eq!((report.new_version, report.rows), (false, 1), "{report}");
+    scene.file("in/a.csv", HEADER);
+    let report = rebuild(false);
+    assert_eq!((report.new_version, report.rows), (true, 0), "{report}");
+    assert_eq!(newest(&scene, report.version), HEADER);
+    assert!(!scene.ingest().unwrap().new_version);
+    fs::rename(scene.path("away.csv"), scene.path("in/a.csv")).unwrap();
+    assert_eq!(scene.ingest().unwrap().rows, 1);
+}

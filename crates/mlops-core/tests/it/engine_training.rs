@@ -271,7 +271,7 @@ fn a_driver_that_ends_at_any_step_leaves_what_the_next_one_completes() {
         }
         ended += 1;
     }
-    assert!(ended > 10, "{ended}");
+    assert!(ended > 8, "{ended}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use super::clusters::{Clusters, Sampling};
 use super::interval::wald;
 use super::{Interval, check_probabilities};
 use crate::error::Result;
+use crate::platform::math::ln;
+use crate::platform::simd::{Work, widest};
 
 /// Calibration of n probabilities. No number in it is ever NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,8 @@ pub(super) struct LogOdds {
     spiegelhalter: (f64, f64),
 }
 
+/// Rows that are summed together.
+const BLOCK: usize = 1024;
 /// Up to this many rows, every row is a point of its own.
 const MANY: usize = 100_000;
 /// Bins for each unit of log-odds. The two points of a bin have its rows' mean and variance, so
@@ -115,10 +119,11 @@ impl LogOdds {
             bins.open();
         }
         // In blocks, so that rounding errors do not grow with n.
-        for (labels, probabilities) in labels.chunks(1024).zip(probabilities.chunks(1024)) {
+        let mut of_block = [0.0; BLOCK];
+        for (labels, probabilities) in labels.chunks(BLOCK).zip(probabilities.chunks(BLOCK)) {
+            widest(ToLogOdds { probabilities, log_odds: &mut of_block });
             let mut sums = [0.0; 5];
-            for (&label, &p) in labels.iter().zip(probabilities) {
-                let log_odds = log_odds(p);
+            for ((&label, &p), &log_odds) in labels.iter().zip(probabilities).zip(&of_block) {
                 let y = f64::from(u8::from(label));
                 let lean = 1.0 - 2.0 * p;
                 sums[0] += y;
@@ -284,9 +289,29 @@ impl Rows<'_> {
 }
 
 /// The log-odds of a probability, clipped to [eps, 1 - eps].
+#[expect(clippy::inline_always, reason = "see `simd`")]
+#[inline(always)]
 pub(in crate::evaluation) fn log_odds(p: f64) -> f64 {
     let clipped = p.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
-    (clipped / (1.0 - clipped)).ln()
+    ln(clipped / (1.0 - clipped))
+}
+
+/// The log-odds of a block of probabilities.
+struct ToLogOdds<'a> {
+    probabilities: &'a [f64],
+    log_odds: &'a mut [f64; BLOCK],
+}
+
+impl Work for ToLogOdds<'_> {
+    type Output = ();
+
+    #[expect(clippy::inline_always, reason = "see `simd`")]
+    #[inline(always)]
+    fn run(self) {
+        for (to, p) in self.log_odds.iter_mut().zip(self.probabilities) {
+            *to = log_odds(*p);
+        }
+    }
 }
 
 /// Log-likelihood, gradient and negative second derivatives at one intercept and slope.

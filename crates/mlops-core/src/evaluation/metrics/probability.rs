@@ -9,27 +9,82 @@
 
 use super::{CalibrationBin, ScoreHistogram, check_probabilities};
 use crate::error::{Error, Result};
+use crate::platform::math::ln;
+use crate::platform::simd::{Work, widest};
 
-/// Mean negative log-likelihood in nats (`log_loss`).
-///
-/// Probabilities are clipped to [eps, 1 - eps] with the machine epsilon, as in scikit-learn, so
-/// that a certain but wrong prediction costs 36 nats, not infinity.
-pub fn log_loss(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
-    mean(labels, probabilities, log_loss_of)
+/// Rows that are summed together.
+const BLOCK: usize = 1024;
+/// Running sums: as many as the widest vector has doubles, so that every processor adds in the same order.
+const LANES: usize = 8;
+
+/// The mean losses of n probabilities.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Losses {
+    /// Mean negative log-likelihood in nats (`log_loss`).
+    ///
+    /// Probabilities are clipped to [eps, 1 - eps] with the machine epsilon, as in scikit-learn, so
+    /// that a certain but wrong prediction costs 36 nats, not infinity.
+    pub log_loss: f64,
+    /// Mean squared difference between probability and label, 0 to 1 (`brier_score_loss`).
+    pub brier: f64,
 }
 
-/// The [`log_loss`] of one row.
+impl Losses {
+    /// Of n labels and n probabilities.
+    pub fn of(labels: &[bool], probabilities: &[f64]) -> Result<Self> {
+        check_probabilities(labels, probabilities)?;
+        let (mut log_loss, mut brier) = (0.0, 0.0);
+        // In blocks, so that rounding errors do not grow with n.
+        for (labels, probabilities) in labels.chunks(BLOCK).zip(probabilities.chunks(BLOCK)) {
+            let [of_log, of_square] = widest(BlockLosses { labels, probabilities });
+            log_loss += of_log;
+            brier += of_square;
+        }
+        let n = labels.len() as f64;
+        Ok(Self { log_loss: log_loss / n, brier: brier / n })
+    }
+}
+
+/// The sums of both losses over a block.
+struct BlockLosses<'a> {
+    labels: &'a [bool],
+    probabilities: &'a [f64],
+}
+
+impl Work for BlockLosses<'_> {
+    type Output = [f64; 2];
+
+    #[expect(clippy::inline_always, reason = "see `simd`")]
+    #[inline(always)]
+    fn run(self) -> [f64; 2] {
+        let (mut log, mut square) = ([0.0; LANES], [0.0; LANES]);
+        let (labels, few_labels) = self.labels.as_chunks::<LANES>();
+        let (probabilities, few) = self.probabilities.as_chunks::<LANES>();
+        for (labels, probabilities) in labels.iter().zip(probabilities) {
+            for lane in 0..LANES {
+                log[lane] += log_loss_of(labels[lane], probabilities[lane]);
+                square[lane] += squared_error(labels[lane], probabilities[lane]);
+            }
+        }
+        for (lane, (label, p)) in few_labels.iter().zip(few).enumerate() {
+            log[lane] += log_loss_of(*label, *p);
+            square[lane] += squared_error(*label, *p);
+        }
+        [log.iter().sum(), square.iter().sum()]
+    }
+}
+
+/// The log loss of one row.
+#[expect(clippy::inline_always, reason = "see `simd`")]
+#[inline(always)]
 pub(super) fn log_loss_of(label: bool, p: f64) -> f64 {
     let of_the_truth = if label { p } else { 1.0 - p };
-    -of_the_truth.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+    -ln(of_the_truth.clamp(f64::EPSILON, 1.0 - f64::EPSILON))
 }
 
-/// Mean squared difference between probability and label, 0 to 1 (`brier_score_loss`).
-pub fn brier(labels: &[bool], probabilities: &[f64]) -> Result<f64> {
-    mean(labels, probabilities, squared_error)
-}
-
-/// The [`brier`] score of one row.
+/// The Brier score of one row.
+#[expect(clippy::inline_always, reason = "see `simd`")]
+#[inline(always)]
 pub(super) fn squared_error(label: bool, p: f64) -> f64 {
     let miss = p - f64::from(u8::from(label));
     miss * miss
@@ -143,25 +198,15 @@ fn inner_edges(bins: usize) -> Result<Vec<f64>> {
     Ok((1..bins).map(|i| i as f64 * width).collect())
 }
 
-/// The mean loss over the rows, summed in blocks so that rounding errors do not grow with n.
-fn mean(labels: &[bool], probabilities: &[f64], loss: impl Fn(bool, f64) -> f64) -> Result<f64> {
-    const BLOCK: usize = 1024;
-    check_probabilities(labels, probabilities)?;
-    let blocks = labels.chunks(BLOCK).zip(probabilities.chunks(BLOCK));
-    let total: f64 =
-        blocks.map(|(y, p)| y.iter().zip(p).map(|(&y, &p)| loss(y, p)).sum::<f64>()).sum();
-    Ok(total / labels.len() as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn certain_and_wrong_is_finite() {
-        let loss = log_loss(&[true, false], &[0.0, 1.0]).unwrap();
-        assert!((loss + f64::EPSILON.ln()).abs() < 1e-12, "{loss}");
-        assert!((brier(&[true, false], &[0.0, 1.0]).unwrap() - 1.0).abs() < 1e-15);
+        let Losses { log_loss, brier } = Losses::of(&[true, false], &[0.0, 1.0]).unwrap();
+        assert!((log_loss + f64::EPSILON.ln()).abs() < 1e-12, "{log_loss}");
+        assert!((brier - 1.0).abs() < 1e-15);
     }
 
     #[test]
@@ -181,10 +226,10 @@ mod tests {
     #[test]
     fn impossible_input_is_refused() {
         for bad in [f64::NAN, -0.1, 1.5, f64::INFINITY] {
-            assert!(log_loss(&[true], &[bad]).is_err());
+            assert!(Losses::of(&[true], &[bad]).is_err());
         }
-        assert!(brier(&[], &[]).is_err());
-        assert!(brier(&[true], &[0.1, 0.2]).is_err());
+        assert!(Losses::of(&[], &[]).is_err());
+        assert!(Losses::of(&[true], &[0.1, 0.2]).is_err());
         assert!(score_histogram(&[true], &[0.1], 0).is_err());
     }
 

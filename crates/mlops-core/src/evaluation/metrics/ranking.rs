@@ -140,7 +140,9 @@ impl Ranking {
         let point =
             |at: Reached| RocPoint { fpr: at.fp as f64 / n as f64, tpr: at.tp as f64 / p as f64 };
         let start = RocPoint { fpr: 0.0, tpr: 0.0 };
-        std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
+        std::iter::once(start)
+            .chain(self.thinned(n, p, max_points).map(|(at, _)| point(at)))
+            .collect()
     }
 
     /// The precision-recall curve by ascending recall; empty with one class.
@@ -155,7 +157,9 @@ impl Ranking {
             precision: at.tp as f64 / (at.tp + at.fp) as f64,
         };
         let start = PrPoint { recall: 0.0, precision: 1.0 };
-        std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
+        std::iter::once(start)
+            .chain(self.thinned(n, p, max_points).map(|(at, _)| point(at)))
+            .collect()
     }
 
     /// The cumulative gain curve from (0, 0) to (1, 1); empty with one class.
@@ -169,7 +173,9 @@ impl Ranking {
             gain: at.tp as f64 / p as f64,
         };
         let start = GainPoint { depth: 0.0, gain: 0.0 };
-        std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
+        std::iter::once(start)
+            .chain(self.thinned(n, p, max_points).map(|(at, _)| point(at)))
+            .collect()
     }
 
     /// Thresholds between neighbouring scores, from the one above which there is no row to the one below
@@ -179,20 +185,15 @@ impl Ranking {
     pub fn thresholds(&self, max_points: usize) -> Vec<(f64, u64, u64)> {
         let Some((n, p)) = self.both_classes() else { return Vec::new() };
         let Some(highest) = self.groups().next() else { return Vec::new() };
-        let kept: Vec<Reached> = self.thinned(n, p, max_points).collect();
-        let mut kept = kept.into_iter().peekable();
-        let mut points = vec![(score(highest.key), 0, 0)];
-        let mut groups = self.groups().peekable();
-        while let Some(at) = groups.next() {
-            if kept.next_if(|next| next.key == at.key).is_some() {
-                let threshold = match groups.peek() {
-                    Some(next) => score(at.key).midpoint(score(next.key)),
-                    None => score(at.key).next_down(),
-                };
-                points.push((threshold, at.tp, at.fp));
-            }
-        }
-        points
+        let start = (score(highest.key), 0, 0);
+        let point = |(at, next): (Reached, Option<u64>)| {
+            let threshold = match next {
+                Some(next) => score(at.key).midpoint(score(next)),
+                None => score(at.key).next_down(),
+            };
+            (threshold, at.tp, at.fp)
+        };
+        std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
     }
 
     /// The numbers of negatives and positives; `None` if one is zero.
@@ -222,19 +223,30 @@ impl Ranking {
             .scan(Reached::default(), |before, at| Some((std::mem::replace(before, at), at)))
     }
 
-    /// The groups, or `max_points - 1` of them if there are more, always including the last.
-    fn thinned(&self, n: u64, p: u64, max_points: usize) -> impl Iterator<Item = Reached> {
+    /// The groups, or `max_points - 1` of them if there are more, always including the last; each with the
+    /// [`key`] of the next group.
+    fn thinned(
+        &self,
+        n: u64,
+        p: u64,
+        max_points: usize,
+    ) -> impl Iterator<Item = (Reached, Option<u64>)> {
         let room = max_points.max(2) - 1;
         let all = self.groups().nth(room).is_none();
         let (n, p) = (u128::from(n), u128::from(p));
-        let mut last_step = 0;
-        self.groups().filter(move |at| {
-            // Progress along the curve, (fpr + tpr) / 2, in `room` equal steps; 1 only at the end.
-            let progress = u128::from(at.fp) * p + u128::from(at.tp) * n;
-            let step = progress * room as u128 / (2 * n * p);
-            let keep = all || step > last_step;
-            last_step = step;
-            keep
+        // Progress along the curve, (fpr + tpr) / 2, in `room` equal steps; 1 only at the end.
+        let whole = 2 * n * p;
+        let mut next = whole;
+        let mut groups = self.groups().peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let at = groups.next()?;
+                let progress = (u128::from(at.fp) * p + u128::from(at.tp) * n) * room as u128;
+                if progress >= next || all {
+                    next = (progress / whole + 1) * whole;
+                    return Some((at, groups.peek().map(|group| group.key)));
+                }
+            }
         })
     }
 }

@@ -14,7 +14,7 @@ use super::interval::{
     auc_within, balanced_interval, f1_within, gini_interval, ks_interval, mcc_interval,
     share_interval,
 };
-use super::probability::{brier, log_loss};
+use super::probability::Losses;
 use super::samplings::Samplings;
 use super::threshold::classify;
 use super::{
@@ -162,6 +162,20 @@ impl Evaluation {
         threshold: f64,
         clusters: Option<&Clusters>,
     ) -> Result<Self> {
+        Self::ranked(labels, probabilities, threshold, clusters).map(|(evaluation, _)| evaluation)
+    }
+
+    /// Like [`Evaluation::clustered`]; returns the sorted rows as well, for whoever needs more of them:
+    /// sorting takes as long as everything else together.
+    ///
+    /// # Errors
+    /// As [`Evaluation::clustered`].
+    pub fn ranked(
+        labels: &[bool],
+        probabilities: &[f64],
+        threshold: f64,
+        clusters: Option<&Clusters>,
+    ) -> Result<(Self, Ranking)> {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(Error::data(format!(
                 "the threshold is {threshold}: it must lie within 0 and 1"
@@ -173,15 +187,14 @@ impl Evaluation {
         }
         let predicted = probabilities.iter().map(|&p| classify(p, threshold));
         let matrix = ConfusionMatrix::from_pairs(labels.iter().copied().zip(predicted));
-        // Sorting takes as long as everything else together.
-        let ranked = || Ranking::new(labels, probabilities).map(|ranking| ranking.figures());
-        let rest = || {
-            let log_odds = LogOdds::of(labels, probabilities);
-            (log_loss(labels, probabilities), brier(labels, probabilities), log_odds)
+        let ranked = || -> Result<_> {
+            let ranking = Ranking::new(labels, probabilities)?;
+            Ok((ranking.figures(), ranking))
         };
-        let (ranked, (log_loss, brier, log_odds)) =
+        let rest = || (Losses::of(labels, probabilities), LogOdds::of(labels, probabilities));
+        let (ranked, (losses, log_odds)) =
             if labels.len() < LARGE { (ranked(), rest()) } else { both(ranked, rest) };
-        let ranked = ranked?;
+        let (ranked, ranking) = ranked?;
         let (positives, negatives) = (matrix.positives(), matrix.negatives());
         let constant = ConstantBaseline::of(positives, negatives);
         let roc_auc = ranked.as_ref().map(|ranked| ranked.roc_auc);
@@ -194,7 +207,8 @@ impl Evaluation {
         let ks = ranked.as_ref().map(|ranked| ranked.ks);
         let pr_auc = ranked.as_ref().map(|ranked| ranked.average_precision);
         let deciles = ranked.map(|ranked| ranked.deciles).unwrap_or_default();
-        Ok(Self {
+        let losses = losses?;
+        let evaluation = Self {
             n: matrix.n(),
             positives,
             entities: clusters.map(|clusters| clusters.len() as u64),
@@ -226,12 +240,13 @@ impl Evaluation {
             top_decile: TopDecile::of(&deciles, matrix.n(), positives, by.top_precision, by.lift),
             deciles,
             calibration: Some(log_odds?.calibration(rows)),
-            log_loss: log_loss?,
-            brier: brier?,
+            log_loss: losses.log_loss,
+            brier: losses.brier,
             confusion_matrix: matrix,
             constant,
             beats_constant: constant.met_by(matrix.f1()) == Ordering::Greater,
-        })
+        };
+        Ok((evaluation, ranking))
     }
 
     /// Whether F1 beats the constant answer by more than chance explains: its whole interval does,

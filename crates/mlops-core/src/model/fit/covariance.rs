@@ -28,7 +28,8 @@ pub struct Covariance {
 }
 
 impl LogisticRegression {
-    /// The covariance of `fitted`, the optimum for `blocks`, by one more pass over the rows. `None` with weights of
+    /// The covariance of `fitted`, the optimum for `blocks`, by one more pass over the rows; see
+    /// [`fit_with_covariance`](Self::fit_with_covariance), which mostly does without. `None` with weights of
     /// classes or rows, with more than [`MOST_FEATURES`] features, and where memory does not allow a Hessian.
     ///
     /// # Errors
@@ -40,8 +41,7 @@ impl LogisticRegression {
         fitted: &Fitted,
     ) -> Result<Option<Covariance>> {
         let features = blocks.features();
-        let weighted = self.class_weight != ClassWeight::None || blocks.weighed().is_some();
-        if weighted || features > MOST_FEATURES || !with_matrix(features, self.memory) {
+        if !self.has_covariance(blocks) {
             return Ok(None);
         }
         let newton = Newton {
@@ -53,6 +53,7 @@ impl LogisticRegression {
             max_iter: self.max_iter,
             threads: threads_within(self.threads, features, self.memory),
             matrix: true,
+            keep_hessian: false,
         };
         let size = features + 1;
         let repeats = if self.c.is_infinite() {
@@ -70,9 +71,23 @@ impl LogisticRegression {
         let factor = Cholesky::new(&here.hessian, size);
         Ok(factor.map(|factor| Covariance { factor, size, repeats }))
     }
+
+    /// Whether a fit to `blocks` has a covariance.
+    pub(super) fn has_covariance(&self, blocks: &dyn Blocks) -> bool {
+        let features = blocks.features();
+        let weighted = self.class_weight != ClassWeight::None || blocks.weighed().is_some();
+        !weighted && features <= MOST_FEATURES && with_matrix(features, self.memory)
+    }
 }
 
 impl Covariance {
+    /// From the upper triangle of the Hessian at the optimum, row by row.
+    pub(super) fn of(hessian: &[f64], features: usize) -> Option<Self> {
+        let size = features + 1;
+        let factor = Cholesky::new(hessian, size)?;
+        Some(Self { factor, size, repeats: None })
+    }
+
     /// The standard error of a sum of coefficients, each by its place (the intercept is the last) with its weight;
     /// `None` if the data do not determine the sum.
     pub fn standard_error(&self, sum: &[(usize, f64)]) -> Option<f64> {

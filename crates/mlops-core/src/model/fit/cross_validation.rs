@@ -73,6 +73,7 @@ impl<'a> CrossValidation<'a> {
                 threads,
                 matrix: cs.iter().any(|c| c.is_infinite())
                     || with_matrix(blocks.features(), estimator.memory),
+                keep_hessian: false,
             };
             // The folds have most of their rows in common, and so nearly their optima.
             let mut betas = optima(&newton, cs, before.as_deref())?;

@@ -138,6 +138,37 @@ impl LogisticRegression {
     /// # Panics
     /// If the scaler has another number of features than the blocks.
     pub fn fit(&self, blocks: &dyn Blocks, scaler: &Scaler) -> Result<Fitted> {
+        self.fit_keeping(blocks, scaler, false).map(|(fitted, _)| fitted)
+    }
+
+    /// Like [`fit`](Self::fit), with the [`covariance`](Self::covariance) of the coefficients, for which the
+    /// last pass over the rows gives what is needed in most cases.
+    ///
+    /// # Errors
+    /// As `fit`.
+    ///
+    /// # Panics
+    /// As `fit`.
+    pub fn fit_with_covariance(
+        &self,
+        blocks: &dyn Blocks,
+        scaler: &Scaler,
+    ) -> Result<(Fitted, Option<Covariance>)> {
+        let wanted = self.c.is_finite() && self.has_covariance(blocks);
+        let (fitted, hessian) = self.fit_keeping(blocks, scaler, wanted)?;
+        let covariance = match hessian {
+            Some(hessian) => Covariance::of(&hessian, blocks.features()),
+            None => self.covariance(blocks, scaler, &fitted)?,
+        };
+        Ok((fitted, covariance))
+    }
+
+    fn fit_keeping(
+        &self,
+        blocks: &dyn Blocks,
+        scaler: &Scaler,
+        keep_hessian: bool,
+    ) -> Result<(Fitted, Option<Vec<f64>>)> {
         assert_eq!(scaler.mean.len(), blocks.features(), "a scaler of the same features");
         assert_eq!(scaler.scale.len(), blocks.features(), "a scaler of the same features");
         self.check()?;
@@ -151,6 +182,7 @@ impl LogisticRegression {
             max_iter: self.max_iter,
             threads: threads_within(self.threads, blocks.features(), self.memory),
             matrix: self.c.is_infinite() || with_matrix(blocks.features(), self.memory),
+            keep_hessian,
         };
         let mut solver = match self.solver {
             // smartcore has no fit without a penalty.
@@ -171,7 +203,7 @@ impl LogisticRegression {
         let optimum = newton.minimise(start)?;
         let mut coefficients = optimum.beta;
         let intercept = coefficients.pop().unwrap_or_default();
-        Ok(Fitted {
+        let fitted = Fitted {
             coefficients,
             intercept,
             solver,
@@ -180,7 +212,8 @@ impl LogisticRegression {
             gradient_norm: optimum.gradient_norm,
             loss: optimum.loss,
             rows: blocks.rows(),
-        })
+        };
+        Ok((fitted, optimum.hessian))
     }
 
     /// The weights of a negative and of a positive row.

@@ -28,9 +28,19 @@ const LOSS_NOISE: f64 = 1e-12;
 /// Below this root mean square change of the logit the previous Hessian is reused: a step with it
 /// leaves about this share of the gradient.
 const SMALL_MOVE: f64 = 1e-5;
-/// The same from [`MANY`] features on, where a Hessian costs more than several gradients.
+/// The same for more than [`SOME`] features, for which a Hessian costs more than a gradient, and for more
+/// than [`MANY`], for which it costs more than several.
+const SMALL_MOVE_OF_SOME: f64 = 0.002;
+const SOME: usize = 8;
 const SMALL_MOVE_OF_MANY: f64 = 0.02;
 const MANY: usize = 32;
+/// If the Hessian at the optimum is wanted, it is computed where such a move ends: with a Hessian of a
+/// point that is at most a small move away, that is within [`SAME_POINT`] of the optimum.
+const LAST_MOVE: f64 = 1e-5;
+const LAST_MOVE_OF_MANY: f64 = 1e-6;
+/// The Hessian of a point at this root mean square distance in the logit is, to about the same share, that
+/// of the optimum.
+const SAME_POINT: f64 = 1e-7;
 /// A root mean square change of the logit that is small beside the sampling error.
 const SAMPLED_MOVE: f64 = 0.02;
 
@@ -47,6 +57,8 @@ pub(crate) struct Newton<'a> {
     pub(crate) threads: usize,
     /// Steps use the Hessian as a matrix.
     pub(crate) matrix: bool,
+    /// The Hessian at the optimum is wanted too.
+    pub(crate) keep_hessian: bool,
 }
 
 /// The optimum.
@@ -56,6 +68,15 @@ pub(crate) struct Optimum {
     pub(crate) iterations: usize,
     pub(crate) gradient_norm: f64,
     pub(crate) loss: f64,
+    /// The Hessian with the penalty, its upper triangle row by row, if it was wanted and there was one.
+    pub(crate) hessian: Option<Vec<f64>>,
+}
+
+/// The Hessian of a point near the optimum, and the distance that was moved since.
+#[derive(Default)]
+struct Kept {
+    hessian: Option<Vec<f64>>,
+    distance: f64,
 }
 
 /// The objective at one point.
@@ -124,28 +145,35 @@ impl Newton<'_> {
         here = without(here);
         let mut curvature = self.curvature(&here)?;
         let mut iterations = 0;
+        let mut kept = Kept::default();
+        let (small, last) = match here.beta.len() {
+            size if size > MANY => (SMALL_MOVE_OF_MANY, LAST_MOVE_OF_MANY),
+            size if size > SOME => (SMALL_MOVE_OF_SOME, LAST_MOVE),
+            _ => (SMALL_MOVE, LAST_MOVE),
+        };
         loop {
             let step = curvature.factor.solve(&here.gradient);
             let decrement = dot(&here.gradient, &step);
             let longest = max_norm(&step);
             if here.norm <= self.tol && longest <= STEP_TOLERANCE * (1.0 + max_norm(&here.beta)) {
-                return Ok(here.optimum(iterations));
+                return Ok(here.optimum(iterations, kept));
             }
             if self.c.is_infinite() {
                 self.refuse_separable(&here, &step)?;
             }
             if iterations == self.max_iter {
                 if here.norm <= self.tol {
-                    return Ok(here.optimum(iterations));
+                    return Ok(here.optimum(iterations, kept));
                 }
                 return Err(self.not_converged(&here, iterations));
             }
-            let small = if step.len() > MANY { SMALL_MOVE_OF_MANY } else { SMALL_MOVE };
+            let distance = (decrement / curvature.total).sqrt();
+            let keeps = self.keep_hessian && kept.hessian.is_none() && distance <= last;
             // Without a penalty the direction of the step must be exact, for `refuse_separable`.
-            let with_hessian = self.c.is_infinite() || (decrement / curvature.total).sqrt() > small;
+            let with_hessian = self.c.is_infinite() || distance > small || keeps;
             let Some(there) = self.search(&here, &step, decrement, 1, with_hessian)? else {
                 if self.at_rounding(&here, decrement) {
-                    return Ok(here.optimum(iterations));
+                    return Ok(here.optimum(iterations, kept));
                 }
                 if curvature.fresh {
                     return Err(self.not_converged(&here, iterations));
@@ -156,12 +184,16 @@ impl Newton<'_> {
             };
             iterations += 1;
             iterated(iterations, &there);
+            kept.distance += distance;
+            if keeps {
+                kept = Kept { hessian: Some(there.hessian.clone()), distance: 0.0 };
+            }
             let gain = there.norm / here.norm;
             // At a point that passes the test, more steps without progress only change the last
             // bits.
             if gain > 0.5 && decrement <= 64.0 * f64::EPSILON * here.loss.abs() {
                 let best = if gain < 1.0 { there } else { here };
-                return Ok(best.optimum(iterations));
+                return Ok(best.optimum(iterations, kept));
             }
             here = without(there);
             if here.hessian.is_empty() && gain > 0.1 && here.norm > self.tol {
@@ -190,19 +222,19 @@ impl Newton<'_> {
             let decrement = dot(&here.gradient, &step);
             let settled = max_norm(&step) <= STEP_TOLERANCE * (1.0 + max_norm(&here.beta));
             if here.norm <= self.tol && (settled || iterations == self.max_iter) {
-                return Ok(here.optimum(iterations));
+                return Ok(here.optimum(iterations, Kept::default()));
             }
             let found = self.search(&here, &step, decrement, 1, false)?;
             let Some(there) = found.filter(|_| iterations < self.max_iter) else {
                 if self.at_rounding(&here, decrement) {
-                    return Ok(here.optimum(iterations));
+                    return Ok(here.optimum(iterations, Kept::default()));
                 }
                 return Err(self.not_converged(&here, iterations));
             };
             iterated(iterations + 1, &there);
             if there.norm > 0.5 * here.norm && decrement <= 64.0 * f64::EPSILON * here.loss.abs() {
                 let best = if there.norm < here.norm { there } else { here };
-                return Ok(best.optimum(iterations + 1));
+                return Ok(best.optimum(iterations + 1, Kept::default()));
             }
             here = there;
         }
@@ -393,8 +425,10 @@ impl Point {
         self.loss.is_finite() && self.gradient.iter().all(|value| value.is_finite())
     }
 
-    fn optimum(self, iterations: usize) -> Optimum {
-        Optimum { beta: self.beta, iterations, gradient_norm: self.norm, loss: self.loss }
+    fn optimum(self, iterations: usize, kept: Kept) -> Optimum {
+        let hessian = kept.hessian.filter(|_| kept.distance <= SAME_POINT);
+        let Self { beta, norm: gradient_norm, loss, .. } = self;
+        Optimum { beta, iterations, gradient_norm, loss, hessian }
     }
 }
 

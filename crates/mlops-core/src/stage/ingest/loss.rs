@@ -58,3 +58,27 @@ pub(super) fn refuse(
         text::plural(rows, "row"),
     ))))
 }
+
+/// Whether a rebuild that takes no file leaves an empty data set: a file whose rows it has says with a header
+/// alone that there are none any more. Where nothing says so, as in a folder that is empty by mistake, the
+/// data set stays as it is.
+pub(super) fn says_there_are_none(
+    context: &Context,
+    workspace: &Workspace,
+    held: &[Segment],
+    report: &Ingested,
+) -> Result<bool> {
+    for file in &report.files {
+        let path = file.location.path(&context.config.base);
+        let supersedes = context.config.reading_at(&path).on_change == OnChange::Supersede;
+        let header_alone = file.status == FileStatus::NoRows && file.stamp.size > 0;
+        if supersedes
+            && header_alone
+            && let Some(content) = workspace.ledger.counted_at(&file.location)?
+            && held.iter().any(|segment| segment.sha256 == content && segment.rows > 0)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -244,7 +244,8 @@ fn take(
         }
     }
     let taken = report.files.iter().filter(|f| f.status == FileStatus::Ingested).count();
-    if taken == 0 && superseded.is_empty() {
+    let emptied = options.rebuild && loss::says_there_are_none(context, workspace, held, report)?;
+    if taken == 0 && superseded.is_empty() && !emptied {
         record_files(context, workspace, report, meta)?;
         return Ok(Vec::new());
     }
