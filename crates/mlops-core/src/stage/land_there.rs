@@ -224,9 +224,12 @@ mod tests {
 
     #[test]
     fn ranges_are_the_whole_object() {
-        assert_eq!(ranges(0, 5), [0..0]);
-        assert_eq!(ranges(5, 5), [0..5]);
-        assert_eq!(ranges(11, 5), [0..5, 5..10, 10..11]);
+        let pairs = |size| -> Vec<(u64, u64)> {
+            ranges(size, 5).into_iter().map(|range| (range.start, range.end)).collect()
+        };
+        assert_eq!(pairs(0), [(0, 0)]);
+        assert_eq!(pairs(5), [(0, 5)]);
+        assert_eq!(pairs(11), [(0, 5), (5, 10), (10, 11)]);
     }
 
     #[test]

@@ -63,11 +63,11 @@ fn random_objects_are_fetched_in_ranges_of_any_size() {
                 let name = format!("{round}/{number}.csv");
                 let text = if random.one_in(6) { String::new() } else { messy(&mut random) };
                 let text = if range_bytes == 1 { HEADER.to_owned() + "c1,1,2,3,1\n" } else { text };
-                let (breaks, changes) = (random.one_in(5), random.one_in(5));
+                let [stops, turns] = [0; 2].map(|_| random.one_in(5));
                 for place in [&near, &far] {
                     place.put(&name, &text);
-                    place.breaks(&name, breaks);
-                    place.changes(&name, changes);
+                    place.breaks(&name, stops);
+                    place.changes(&name, turns);
                 }
             }
             if random.one_in(3) && range_bytes > 500 {
