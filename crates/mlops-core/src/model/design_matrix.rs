@@ -125,11 +125,16 @@ impl TrainingBatch {
         (self.missing_rows, self.dropped) = (0, 0);
         let mut kept = None;
         if self.missing_cells.iter().any(|n| *n > 0) {
-            let complete = |i: &usize| self.columns.iter().all(|column| !column[*i].is_nan());
-            let complete: Vec<usize> = (0..rows).filter(complete).collect();
-            self.missing_rows = (rows - complete.len()) as u64;
+            let mut whole = vec![true; rows];
+            let columns = self.columns.iter().zip(&self.missing_cells);
+            for (column, _) in columns.filter(|(_, missing)| **missing > 0) {
+                whole.iter_mut().zip(column).for_each(|(whole, v)| *whole &= !v.is_nan());
+            }
+            let complete = whole.iter().filter(|whole| **whole).count();
+            self.missing_rows = (rows - complete) as u64;
             if missing == MissingPolicy::Drop {
                 self.dropped = self.missing_rows;
+                let complete: Vec<usize> = (0..rows).filter(|i| whole[*i]).collect();
                 for column in &mut self.columns {
                     pick(column, &complete);
                 }
