@@ -21,6 +21,8 @@ mod command;
 mod encrypted;
 /// Runs over all places, killed.
 mod killed;
+/// Texts that PostgreSQL does not have.
+mod nul;
 /// The table into which data sets are delivered.
 mod output;
 /// PostgreSQL, where it is installed.

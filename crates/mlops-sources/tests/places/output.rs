@@ -25,14 +25,14 @@ use serde_json::{Value, json};
 use super::postgres::started;
 
 /// A workspace with a table, and a way to ask the database behind the program's back.
-struct World<'a> {
-    scene: Scene,
+pub(crate) struct World<'a> {
+    pub(crate) scene: Scene,
     server: Option<&'a Postgres>,
-    table: Value,
+    pub(crate) table: Value,
 }
 
 impl<'a> World<'a> {
-    fn new(server: Option<&'a Postgres>, mode: &str) -> Self {
+    pub(crate) fn new(server: Option<&'a Postgres>, mode: &str) -> Self {
         Self::with(server, mode, &json!({}), &json!({}))
     }
 
@@ -52,7 +52,7 @@ impl<'a> World<'a> {
         world
     }
 
-    fn configure(&mut self, table: &Value, keys: &Value) {
+    pub(crate) fn configure(&mut self, table: &Value, keys: &Value) {
         let mut keys = keys.clone();
         keys["output"]["table"] = table.clone();
         self.table = table.clone();
@@ -71,7 +71,7 @@ impl<'a> World<'a> {
     }
 
     /// One text per row.
-    fn ask(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
         if let Some(server) = self.server {
             return server.sql(sql).lines().map(str::to_owned).collect();
         }
@@ -93,7 +93,7 @@ impl<'a> World<'a> {
     }
 
     /// The rows of the table that `condition` selects, as those of a data set, sorted.
-    fn rows(&self, condition: &str) -> Vec<String> {
+    pub(crate) fn rows(&self, condition: &str) -> Vec<String> {
         let columns = HEADER.trim_end();
         let mut rows: Vec<String> =
             self.ask(&format!("SELECT {columns} FROM clients WHERE {condition}"));
@@ -103,14 +103,14 @@ impl<'a> World<'a> {
     }
 
     /// The rows of `finaldata{version}.csv`, sorted.
-    fn data(&self, version: u32) -> Vec<String> {
+    pub(crate) fn data(&self, version: u32) -> Vec<String> {
         let text = self.scene.read(&format!("out/finaldata{version}.csv"));
         let mut rows: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
         rows.sort();
         rows
     }
 
-    fn latest(&self) -> u32 {
+    pub(crate) fn latest(&self) -> u32 {
         self.scene.ledger().latest_dataset().unwrap().unwrap().version.0
     }
 
@@ -121,13 +121,13 @@ impl<'a> World<'a> {
     }
 
     /// `ingestion`, after which the table has the newest version.
-    fn delivers(&self) -> Ingested {
+    pub(crate) fn delivers(&self) -> Ingested {
         let report = self.ingest();
         assert_eq!(report.behind, None);
         report
     }
 
-    fn behind(&self) -> String {
+    pub(crate) fn behind(&self) -> String {
         let report = self.ingest();
         assert_eq!(report.attention(), Attention::Person);
         assert!(report.delivered.is_empty());
@@ -151,7 +151,7 @@ fn patiently<T>(work: impl Fn() -> Result<T>) -> Result<T> {
 }
 
 /// Both databases, or SQLite alone.
-fn everywhere(test: impl Fn(Option<&Postgres>)) {
+pub(crate) fn everywhere(test: impl Fn(Option<&Postgres>)) {
     test(None);
     if let Some(server) = &started() {
         test(Some(server));
@@ -269,46 +269,6 @@ fn cells_are_exact_and_names_may_be_odd() {
         let missing =
             "SELECT count(*) FROM \"Odd \"\"t\" WHERE \"select\" IS NULL AND \"Größe\" IS NULL";
         assert_eq!(world.ask(missing), ["1"]);
-    });
-}
-
-/// SQLite has such texts, and PostgreSQL none.
-#[test]
-fn texts_with_nul_are_read_back_or_named_with_what_to_do() {
-    everywhere(|server| {
-        let mut world = World::new(server, "append");
-        let good = HEADER.to_owned() + "a1,1,2,3,0\na2,4,5,6,1\n";
-        world.scene.file("in/a.csv", good.replace("a2", "a\u{0}2"));
-        if server.is_none() {
-            world.delivers();
-            assert!(world.data(1).iter().any(|row| row.starts_with("a\u{0}2,")));
-            assert_eq!(world.rows("version = 1"), world.data(1));
-            return;
-        }
-        let why = world.behind();
-        for part in ["the character NUL", "of the column corporation: correct the file", "pattern"]
-        {
-            assert!(why.contains(part), "{part} in {why}");
-        }
-        assert!(!why.contains('\0') && why.len() < 700, "{why}");
-        let made = "SELECT count(*) FROM pg_class WHERE relname = 'clients'";
-        assert_eq!(world.ask(made), ["0"], "nothing of it stays");
-        // The file is corrected.
-        world.scene.file("in/a.csv", &good);
-        world.delivers();
-        let latest = world.latest();
-        assert_eq!(world.rows(&format!("version = {latest}")), world.data(latest));
-        // Or such rows are kept out, as the message says.
-        let pattern = why.split("\"pattern\": \"").nth(1).unwrap().split('"').next().unwrap();
-        let pattern = pattern.replace("\\\\", "\\");
-        let contract = json!({"contract": {"columns": {"corporation": {"pattern": pattern}}}});
-        let table = world.table.clone();
-        world.configure(&table, &contract);
-        world.scene.file("in/b.csv", good.replace("a1", "b\u{0}1") + &sample_rows(40, 1));
-        world.delivers();
-        let latest = world.latest();
-        let rows = world.rows(&format!("version = {latest}"));
-        assert!(rows.len() > 40 && rows == world.data(latest), "{rows:?}");
     });
 }
 
