@@ -2,6 +2,7 @@
 //! measurements: `cargo run -p mlops-testkit --features s3 --example s3_server FOLDER [PORT]`. Not for tests, which
 //! start one themselves.
 
+#![expect(clippy::print_stderr, reason = "its address is all that it says")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a server for measurements reports")]
 
 use std::path::Path;
