@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use mlops_compare::there;
 use mlops_core::platform::engine::Position;
 use mlops_core::stage::elsewhere::{self, Duplicate};
+use mlops_sources::Everywhere;
 
 use crate::hashes;
 
@@ -66,10 +67,13 @@ impl ScalarUDFImpl for CarryOut {
 
 /// Carries out a task with the code of the crate that made it.
 fn carry_out(task: &str, duplicates: &[Duplicate]) -> mlops_core::Result<String> {
-    match task.strip_prefix(there::PREFIX) {
-        Some(task) => there::carry_out(task),
-        None => elsewhere::carry_out(task, duplicates, &hashes::open),
+    if let Some(task) = task.strip_prefix(there::PREFIX) {
+        return there::carry_out(task);
     }
+    let work = || elsewhere::carry_out(task, duplicates, &hashes::open, &Everywhere::new());
+    // This thread is one of Ballista's runtime, in which no other runtime may wait, as that of a place does.
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The duplicates in a row: positions, those whose first is in the same file as -1 less the position.

@@ -5,10 +5,12 @@
 //! a crate of their own; the program that links it passes them to the run.
 
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::config::OutputTable;
@@ -45,6 +47,7 @@ pub struct Around<'a> {
 
 /// A place from which objects are fetched.
 ///
+/// Names are relative to the place, so that another process that opened it finds the same objects.
 /// `mlops_testkit::conformance` has the tests that every place passes.
 pub trait Source: Send + Sync {
     /// The objects that are there, sorted by name; twice the same if nothing changed. An error says
@@ -56,6 +59,21 @@ pub trait Source: Send + Sync {
     /// What was written counts only if [`Fetched::Whole`] is returned: when `to` refuses bytes, the
     /// result is an error. Called on several threads.
     fn fetch(&self, object: &Object, to: &mut dyn Write) -> Result<Fetched>;
+
+    /// Whether several machines may each fetch a range of `object`.
+    fn has_ranges(&self, _object: &Object) -> bool {
+        false
+    }
+
+    /// Like [`Source::fetch`] for a range of an object that [has ranges](Source::has_ranges).
+    fn fetch_range(
+        &self,
+        object: &Object,
+        _range: Range<u64>,
+        _to: &mut dyn Write,
+    ) -> Result<FetchedRange> {
+        Err(Error::data(format!("{} cannot be fetched in ranges", object.name)))
+    }
 }
 
 /// How far the extracts of a source have been ingested.
@@ -68,7 +86,7 @@ pub struct Seen {
 }
 
 /// An object of a source, as a list has it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Object {
     /// Its name within the source: a path without a leading slash.
     pub name: String,
@@ -92,6 +110,19 @@ pub enum Fetched {
     Changed,
     /// An extract without rows.
     Empty,
+}
+
+/// The result of fetching a range of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FetchedRange {
+    /// All its bytes were written.
+    Whole {
+        /// The version of the object that was read, if the answer tells it. Ranges belong together if they are of the
+        /// same version.
+        version: Option<String>,
+    },
+    /// The object changed or vanished meanwhile.
+    Changed,
 }
 
 /// No places but folders of this machine.

@@ -28,8 +28,11 @@ const OWNERS: &[(&str, &str)] = &[
          crates/mlops-serve/src/stream.rs",
     ),
     ("axum::", "crates/mlops-serve/"),
-    ("hyper::", "crates/mlops-serve/"),
-    ("tokio::", "crates/mlops-serve/ crates/mlops-sources/ crates/mlops-cluster/"),
+    ("hyper::", "crates/mlops-serve/ crates/mlops-testkit/src/s3.rs"),
+    (
+        "tokio::",
+        "crates/mlops-serve/ crates/mlops-sources/ crates/mlops-cluster/ crates/mlops-testkit/src/s3.rs",
+    ),
     ("datafusion::", "crates/mlops-cluster/"),
     ("ballista_", "crates/mlops-cluster/"),
     ("object_store", "crates/mlops-sources/src/store.rs"),

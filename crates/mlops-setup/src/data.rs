@@ -10,22 +10,25 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mlops_core::config::sources::without_secrets;
 use mlops_core::config::{Config, InputFolder};
 use mlops_core::csv::formats;
 use mlops_core::dataset::discover;
 use mlops_core::platform::clock::{Clock, SystemClock};
 use mlops_core::platform::disk::Disk;
 use mlops_core::source::{Around, Fetched, Places, Seen};
-use mlops_core::{Error, Result, text};
+use mlops_core::{Error, ErrorKind, Result, text};
 use serde_json::{Map, Value, json};
 
+use crate::address;
 use crate::sample::Sample;
 
 /// Objects of a bucket that are looked at.
 const OBJECTS: usize = 3;
 /// The name of the source that the data become.
 const SOURCE: &str = "data";
+/// What is wrong with a table of anything else.
+const NO_DATABASE: &str =
+    "--table is for a database, such as sqlite:customers.db or postgres://USER@HOST/DATABASE";
 /// Headers of different files that a message shows.
 const HEADERS: usize = 3;
 /// Folders of a workspace: what each key names.
@@ -66,15 +69,13 @@ pub(crate) struct Wanted<'a> {
 /// Finds and reads the data.
 pub(crate) fn look(wanted: Wanted<'_>, places: &dyn Places) -> Result<Data> {
     if let Some(address) = wanted.data.to_str()
-        && (address.contains("://") || address.starts_with("sqlite:"))
-        && !address.starts_with("file://")
+        && address::is_one(address)
     {
+        address::check(address)?;
         return at_address(wanted, address, places);
     }
     if wanted.table.is_some() {
-        return Err(Error::data(
-            "--table is for a database, such as sqlite:customers.db or postgres://USER@HOST/DATABASE",
-        ));
+        return Err(Error::data(NO_DATABASE));
     }
     let path = Path::new(wanted.data);
     let path = path.to_str().and_then(|text| text.strip_prefix("file://")).map_or(path, Path::new);
@@ -146,9 +147,9 @@ fn in_folder(wanted: Wanted<'_>, path: &Path) -> Result<Data> {
         return Err(Error::missing(why));
     }
     let sample = read(&files, &shown)?;
-    alike(&sample, &files, &shown)?;
     let names = files.iter().filter_map(|file| file.file_name().map(OsStr::to_string_lossy));
     let names: Vec<String> = names.map(std::borrow::Cow::into_owned).collect();
+    alike(&sample, &names, &shown)?;
     let mut keys;
     if here {
         // The configuration itself lies there, and ends as some data do.
@@ -176,12 +177,11 @@ fn in_folder(wanted: Wanted<'_>, path: &Path) -> Result<Data> {
 
 /// Files of a bucket, of a web server, or a table.
 fn at_address(wanted: Wanted<'_>, address: &str, places: &dyn Places) -> Result<Data> {
-    let shown = without_secrets(address);
-    let database =
-        ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| address.starts_with(scheme));
+    let shown = address::shown(address);
+    let database = address::is_database(address);
     let mut source = Map::new();
     source.insert("name".to_owned(), json!(SOURCE));
-    source.insert("uri".to_owned(), json!(address));
+    source.insert("uri".to_owned(), json!(spelt_address(address, wanted.config)?));
     if database {
         let table = wanted.table.ok_or_else(|| {
             Error::data(format!(
@@ -190,6 +190,8 @@ fn at_address(wanted: Wanted<'_>, address: &str, places: &dyn Places) -> Result<
         })?;
         source.insert("table".to_owned(), json!(table));
         source.insert("mode".to_owned(), json!("snapshot"));
+    } else if wanted.table.is_some() {
+        return Err(Error::data(NO_DATABASE));
     }
     let mut keys = folders(wanted.config, None)?;
     keys.insert("sources".to_owned(), json!([source]));
@@ -197,8 +199,10 @@ fn at_address(wanted: Wanted<'_>, address: &str, places: &dyn Places) -> Result<
     let config = Config::parse(&Value::Object(keys.clone()).to_string(), wanted.config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let opened = config.sources.first().ok_or_else(|| Error::data("there is no source"))?;
-    let place = places.open(opened, &Around { base: &config.base, clock: &clock })?;
-    let objects = place.list(&Seen::default())?;
+    let about = |error| if address.starts_with("sqlite:") { error } else { about(&shown, error) };
+    let around = Around { base: &config.base, clock: &clock };
+    let place = places.open(opened, &around).map_err(about)?;
+    let objects = place.list(&Seen::default()).map_err(about)?;
     let disk = Disk::default();
     let folder = disk.temporary_folder(&std::env::temp_dir())?;
     let (mut files, mut names) = (Vec::new(), Vec::new());
@@ -207,9 +211,12 @@ fn at_address(wanted: Wanted<'_>, address: &str, places: &dyn Places) -> Result<
             break;
         }
         let name = object.name.rsplit('/').next().unwrap_or(&object.name);
-        let at = folder.path().join(format!("{}-{name}", files.len()));
+        // Two may have the same name, which messages show.
+        let at = folder.path().join(files.len().to_string());
+        disk.create_folder(&at)?;
+        let at = at.join(name);
         let mut file = disk.new_file(&at)?;
-        let fetched = place.fetch(object, &mut Into(&mut file))?;
+        let fetched = place.fetch(object, &mut Into(&mut file)).map_err(about)?;
         if matches!(fetched, Fetched::Whole { .. }) {
             file.publish_unsynced()?;
             files.push(at);
@@ -222,8 +229,15 @@ fn at_address(wanted: Wanted<'_>, address: &str, places: &dyn Places) -> Result<
             text::plural(objects.len() as u64, "object")
         )));
     }
-    let sample = read(&files, &shown)?;
-    alike(&sample, &files, &shown)?;
+    // Where they were fetched to is gone when somebody reads the message.
+    let sample = read(&files, &shown).map_err(|error| {
+        let (mut said, here) = (error.to_string(), text::printed(folder.path()));
+        for n in 0..files.len() {
+            said = said.replace(&format!("{here}/{n}/"), "");
+        }
+        Error::data(said)
+    })?;
+    alike(&sample, &names, &shown)?;
     let format = format_of(&sample);
     if !format.is_empty() && !database {
         source.insert("format".to_owned(), Value::Object(format));
@@ -246,8 +260,19 @@ impl Write for Into<'_> {
     }
 }
 
+/// The same error, which says which data it is about.
+fn about(shown: &str, error: Error) -> Error {
+    match error.to_string() {
+        said if said.contains(shown) => error,
+        said if matches!(error.kind(), ErrorKind::Remote(_)) => {
+            Error::remote(format!("{shown}: {said}"))
+        }
+        said => Error::data(format!("{shown}: {said}")),
+    }
+}
+
 fn read(files: &[PathBuf], shown: &str) -> Result<Sample> {
-    let sample = Sample::of(files)?;
+    let sample = Sample::of(files).map_err(|error| about(shown, error))?;
     let foreign = |name: &String| name.chars().any(|c| c.is_control() && !c.is_whitespace());
     if sample.columns.iter().any(|column| foreign(&column.name)) {
         return Err(Error::data(format!(
@@ -268,19 +293,19 @@ fn read(files: &[PathBuf], shown: &str) -> Result<Sample> {
 }
 
 /// Refuses files that have too little in common to be rows of one table.
-fn alike(sample: &Sample, files: &[PathBuf], shown: &str) -> Result<()> {
+fn alike(sample: &Sample, files: &[String], shown: &str) -> Result<()> {
     let common = sample.columns.iter().filter(|column| column.absent == 0).count();
     if files.len() < 2 || 2 * common >= sample.columns.len() {
         return Ok(());
     }
     let of = |(file, names): &(usize, Vec<String>)| {
-        let file = files[*file].file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-        format!("\n  - {} has {}", text::name(&file), text::names(names))
+        format!("\n  - {} has {}", text::name(&files[*file]), text::names(names))
     };
     let headers: String = sample.headers.iter().take(HEADERS).map(of).collect();
     Err(Error::data(text::bounded(format!(
         "the files of {shown} have different columns, so that they are not rows of one table:{headers}\nName one of \
-         them, as in first_run --init {shown}/FILE, or put those of one kind into a folder of their own"
+         them, as in first_run --init {}/FILE, or put those of one kind into a folder of their own",
+        shown.trim_end_matches('/')
     ))))
 }
 
@@ -346,6 +371,22 @@ fn spelt(path: &Path, config: &Path) -> Result<String> {
         Err(_) => &path,
     };
     within.to_str().map(str::to_owned).ok_or_else(|| not_utf8(&path))
+}
+
+/// How the configuration names an address: a file of SQLite is named as other files are, since its address is
+/// relative to the configuration.
+fn spelt_address(address: &str, config: &Path) -> Result<String> {
+    let Some(path) = address.strip_prefix("sqlite:") else { return Ok(address.to_owned()) };
+    let path = Path::new(path.strip_prefix("//").unwrap_or(path));
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(format!("sqlite:{}", spelt(path, config)?)),
+        Ok(_) => Err(Error::data(format!("{} is not a file", text::printed(path)))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::missing(format!(
+            "there is no file {}: name the database, as in first_run --init sqlite:customers.db --table customers",
+            text::printed(path)
+        ))),
+        Err(error) => Err(Error::io("read", path, error)),
+    }
 }
 
 /// Without `.`, as `..` may lead through a link.

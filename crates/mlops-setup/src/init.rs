@@ -16,6 +16,7 @@ use mlops_core::{Error, Result, text};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::address;
 use crate::columns::Use;
 use crate::data::{self, Data, Wanted};
 use crate::evidence;
@@ -121,7 +122,7 @@ pub fn run(
 fn refuse_existing(asked: &Asked, config: &Path, page: &Path) -> Result<()> {
     let shown = text::printed(config);
     if fs::symlink_metadata(config).is_ok() {
-        let data = text::one_line(&asked.data.to_string_lossy());
+        let data = address::shown(&asked.data.to_string_lossy());
         // To be copied into a shell.
         let blank = data.contains(char::is_whitespace);
         let data = if blank { format!("\"{data}\"") } else { data };

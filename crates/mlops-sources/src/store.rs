@@ -5,6 +5,7 @@
 //! `web`.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use chrono::SecondsFormat;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mlops_core::config;
-use mlops_core::source::{Fetched, Object, Seen, Source};
+use mlops_core::source::{Fetched, FetchedRange, Object, Seen, Source};
 use mlops_core::{Error, Result, text};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
@@ -171,13 +172,31 @@ impl Source for Bucket {
     }
 
     fn fetch(&self, object: &Object, to: &mut dyn Write) -> Result<Fetched> {
+        Ok(match self.fetch_range(object, 0..object.size.unwrap_or_default(), to)? {
+            FetchedRange::Whole { .. } => Fetched::Whole { cursor: None },
+            FetchedRange::Changed => Fetched::Changed,
+        })
+    }
+
+    fn has_ranges(&self, object: &Object) -> bool {
+        object.size.is_some()
+    }
+
+    fn fetch_range(
+        &self,
+        object: &Object,
+        range: Range<u64>,
+        to: &mut dyn Write,
+    ) -> Result<FetchedRange> {
         let key = self.key(object).map_err(|error| self.failed(&error))?;
-        let size = object.size.unwrap_or_default();
-        let ranges: Vec<Option<GetRange>> = if size <= PART {
+        let size = range.end.saturating_sub(range.start);
+        let is_all = range == (0..object.size.unwrap_or_default());
+        let ranges: Vec<Option<GetRange>> = if is_all && size <= PART {
             vec![None]
         } else {
-            let starts = (0..size).step_by(usize::try_from(PART).unwrap_or(usize::MAX));
-            starts.map(|at| Some(GetRange::Bounded(at..size.min(at + PART)))).collect()
+            let end = range.end;
+            let starts = range.step_by(usize::try_from(PART).unwrap_or(usize::MAX));
+            starts.map(|at| Some(GetRange::Bounded(at..end.min(at + PART)))).collect()
         };
         worker::wait(async {
             let parts = ranges.into_iter().map(|range| self.part(&key, object, range));
@@ -185,15 +204,16 @@ impl Source for Bucket {
             let (mut got, mut first) = (0, None);
             while let Some(part) = parts.next().await {
                 let Some((bytes, tag)) = part.map_err(|error| self.failed(&error))? else {
-                    return Ok(Fetched::Changed);
+                    return Ok(FetchedRange::Changed);
                 };
                 if *first.get_or_insert_with(|| tag.clone()) != tag {
-                    return Ok(Fetched::Changed);
+                    return Ok(FetchedRange::Changed);
                 }
                 got += bytes.len() as u64;
                 to.write_all(&bytes).map_err(|e| Error::backend("keeping the object", e))?;
             }
-            Ok(if got == size { Fetched::Whole { cursor: None } } else { Fetched::Changed })
+            let version = first.flatten();
+            Ok(if got == size { FetchedRange::Whole { version } } else { FetchedRange::Changed })
         })?
     }
 }

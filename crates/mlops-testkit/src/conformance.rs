@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use mlops_core::source::{Fetched, Object, Seen, Source};
+use mlops_core::source::{Fetched, FetchedRange, Object, Seen, Source};
 
 /// A place under test.
 pub trait Ground {
@@ -75,6 +75,21 @@ pub fn bytes(place: &dyn Source, object: &Object) -> Vec<u8> {
     bytes
 }
 
+/// Ranges that are fetched by different readers are those of the object, and tell the same version.
+fn check_ranges(ground: &impl Ground, object: &Object, content: &[u8]) {
+    let size = content.len() as u64;
+    let (mut got, mut versions) = (Vec::new(), Vec::new());
+    for range in [0..size / 3, size / 3..size / 2, size / 2..size] {
+        let fetched = ground.open().fetch_range(object, range.clone(), &mut got).unwrap();
+        let FetchedRange::Whole { version } = fetched else { panic!("{range:?}: {fetched:?}") };
+        // Nothing was asked for an empty range.
+        versions.extend((!range.is_empty()).then_some(version));
+    }
+    assert!(got == content, "{} bytes instead of {}", got.len(), content.len());
+    versions.dedup();
+    assert!(versions.len() <= 1, "{versions:?}");
+}
+
 /// All that a place owes whose objects are files.
 pub fn check(ground: &impl Ground) {
     let names = ground.names();
@@ -117,6 +132,9 @@ pub fn check(ground: &impl Ground) {
         let nothing = fetched == Fetched::Empty && content.is_empty();
         assert!(nothing || matches!(fetched, Fetched::Whole { .. }), "{fetched:?}");
         assert!(got == content, "{} bytes instead of {}", got.len(), content.len());
+        if place.has_ranges(&object) {
+            check_ranges(ground, &object, content);
+        }
     }
 
     // A reader that fails never leaves a whole object.
@@ -137,6 +155,10 @@ pub fn check(ground: &impl Ground) {
         assert!(after.version.is_some() && before.version != after.version, "{before:?} {after:?}");
         let mut got = Vec::new();
         assert_eq!(place.fetch(before, &mut got).unwrap(), Fetched::Changed, "{before:?}");
+        if place.has_ranges(before) {
+            let fetched = place.fetch_range(before, 0..1, &mut got).unwrap();
+            assert_eq!(fetched, FetchedRange::Changed, "{before:?}");
+        }
         ground.put(name, &first);
         let again = list(&*ground.open()).into_iter().find(|object| object.name == name).unwrap();
         assert_ne!(again.version, after.version);

@@ -25,6 +25,8 @@ pub mod postgres;
 pub mod proxy;
 pub mod random;
 pub mod reference;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod scene;
 pub mod soak;
 

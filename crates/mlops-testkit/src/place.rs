@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use mlops_core::config;
-use mlops_core::source::{Around, Fetched, Object, Places, Seen, Source};
+use mlops_core::source::{Around, Fetched, FetchedRange, Object, Places, Seen, Source};
 use mlops_core::{Error, Result};
 
 /// The place; a copy is the same place.
@@ -136,5 +137,30 @@ impl Source for Memory {
         // Rows end with the number that is the cursor.
         let cursor = (object.version.is_none()).then(|| bytes.len().to_string());
         Ok(Fetched::Whole { cursor })
+    }
+
+    fn has_ranges(&self, object: &Object) -> bool {
+        object.version.is_some() && object.size.is_some()
+    }
+
+    fn fetch_range(
+        &self,
+        object: &Object,
+        range: Range<u64>,
+        to: &mut dyn Write,
+    ) -> Result<FetchedRange> {
+        let mut all = Vec::new();
+        let fetched = self.fetch(object, &mut all);
+        let place = |n: u64| usize::try_from(n).unwrap();
+        let there = all.get(place(range.start)..place(range.end)).unwrap_or_default();
+        to.write_all(there).map_err(|e| Error::backend("the place", e))?;
+        // Trouble comes after half of the object.
+        if range.end <= all.len() as u64 && range.end < object.size.unwrap_or_default() {
+            return Ok(FetchedRange::Whole { version: object.version.clone() });
+        }
+        Ok(match fetched? {
+            Fetched::Whole { .. } => FetchedRange::Whole { version: object.version.clone() },
+            Fetched::Changed | Fetched::Empty => FetchedRange::Changed,
+        })
     }
 }

@@ -13,6 +13,8 @@ mod compare;
 mod hosts;
 /// Data sets.
 mod ingestion;
+/// Objects of an S3 server.
+mod landing;
 /// Predictions row by row.
 mod predictions;
 /// Whole runs of `fullprocess` and `first_run`.

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mlops-cluster");
 
+/// The credentials of S3 servers of tests, which all services and drivers have.
+pub(crate) const S3_KEYS: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", "me"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+
 /// Ports that nobody has, below those that are given to anybody.
 fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -28,14 +32,17 @@ pub(crate) struct Cluster {
     pub(crate) scheduler: Child,
     pub(crate) executors: Vec<Child>,
     pub(crate) port: u16,
+    /// Executors that are started from now on have the credentials.
+    pub(crate) keys: bool,
 }
 
 impl Cluster {
     pub(crate) fn of(executors: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = port();
-        let scheduler = start(folder.path(), "scheduler", &["--port", &port.to_string()]);
-        let mut cluster = Self { folder, scheduler, executors: Vec::new(), port };
+        let arguments = ["--port", &port.to_string()];
+        let scheduler = start(folder.path(), "scheduler", "scheduler", &arguments, true);
+        let mut cluster = Self { folder, scheduler, executors: Vec::new(), port, keys: true };
         cluster.await_port(port);
         (0..executors).for_each(|_| cluster.add_executor());
         cluster
@@ -61,7 +68,7 @@ impl Cluster {
         let arguments = ["--port", &own_port, "--scheduler", &scheduler, "--cores", "1"];
         let folder = ["--folder", work.to_str().unwrap()];
         let arguments = [&arguments[..], &folder[..]].concat();
-        let child = start_as(self.folder.path(), "executor", &name, &arguments);
+        let child = start(self.folder.path(), "executor", &name, &arguments, self.keys);
         self.await_port(own);
         child
     }
@@ -101,13 +108,10 @@ impl Drop for Cluster {
     }
 }
 
-fn start(folder: &Path, verb: &str, arguments: &[&str]) -> Child {
-    start_as(folder, verb, verb, arguments)
-}
-
-fn start_as(folder: &Path, verb: &str, name: &str, arguments: &[&str]) -> Child {
+fn start(folder: &Path, verb: &str, name: &str, arguments: &[&str], keys: bool) -> Child {
     let log = fs::File::create(folder.join(format!("{name}.log"))).unwrap();
     let mut command = Command::new(PROGRAM);
     command.arg(verb).args(arguments).stdin(Stdio::null());
+    command.envs(S3_KEYS.into_iter().filter(|_| keys));
     command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }

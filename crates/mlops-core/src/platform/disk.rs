@@ -165,6 +165,14 @@ impl Disk {
         made.map(drop).map_err(|e| Error::io("create", path, e))
     }
 
+    /// Opens a file that another process began, to write the part of it that begins at `offset`.
+    pub fn part_of(&self, path: &Path, offset: u64) -> Result<FilePart> {
+        let failed = |e| Error::io("write", path, e);
+        let mut file = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
+        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        Ok(FilePart { disk: self.clone(), path: path.to_owned(), file })
+    }
+
     /// A file without a name in `folder`, for data that does not fit into memory.
     pub fn scratch(&self, folder: &Path) -> Result<Scratch> {
         self.create_folder(folder)?;
@@ -246,6 +254,29 @@ impl Disk {
     }
 }
 
+/// A part of a file that another process began and will publish, such as one of several that are written at the same
+/// time.
+#[derive(Debug)]
+pub struct FilePart {
+    disk: Disk,
+    path: PathBuf,
+    file: File,
+}
+
+impl FilePart {
+    /// Writes the next bytes.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        self.disk.announce(DiskStep::Write, &self.path)?;
+        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    /// Makes what was written durable, since nobody else knows of it.
+    pub fn finish(self) -> Result<()> {
+        self.disk.announce(DiskStep::SyncFile, &self.path)?;
+        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))
+    }
+}
+
 /// A file being written under a temporary name; removed if it is dropped unpublished.
 #[derive(Debug)]
 pub struct NewFile {
@@ -324,6 +355,11 @@ impl NewFile {
             .and_then(|()| file.seek(SeekFrom::Start(length)))
             .map(drop)
             .map_err(|e| Error::io("truncate", &self.path, e))
+    }
+
+    /// Where the file is until it is published.
+    pub fn temporary_path(&self) -> &Path {
+        self.file.path()
     }
 
     /// Opens the bytes written so far for reading, from the start.

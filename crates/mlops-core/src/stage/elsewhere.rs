@@ -1,6 +1,6 @@
 //! The tasks of a distributed engine: the single entry point through which executors run them.
 //!
-//! What tasks do is in [`crate::dataset::elsewhere`], [`super::training_tasks`], [`super::scoring_there`] and
+//! What tasks do is in `super::land_there`, [`crate::dataset::elsewhere`], [`super::training_tasks`], [`super::scoring_there`] and
 //! [`super::diagnose_there`], and for comparisons in `mlops-compare`; scheduling is behind
 //! [`crate::platform::engine`].
 
@@ -10,18 +10,28 @@ pub use crate::dataset::elsewhere::Duplicate;
 pub use crate::dataset::task::{ConfigText, absolute, answer, next};
 use crate::platform::engine::OpenHashes;
 use crate::run::context::Context;
+use crate::source::Places;
 use crate::{Error, Result};
 
 use super::diagnose_there as diagnostics;
+use super::land_there as objects;
 use super::scoring_there as scoring;
 use super::training_tasks as training;
 
 /// Carries out a task; `duplicates` are those of its rows that equal an earlier one, if it was given to
-/// [`Engine::sift`](crate::platform::engine::Engine::sift).
+/// [`Engine::sift`](crate::platform::engine::Engine::sift). Objects are fetched from `places`.
 ///
 /// # Errors
 /// If it may succeed another time or on another machine.
-pub fn carry_out(task: &str, duplicates: &[Duplicate], open: OpenHashes<'_>) -> Result<String> {
+pub fn carry_out(
+    task: &str,
+    duplicates: &[Duplicate],
+    open: OpenHashes<'_>,
+    places: &dyn Places,
+) -> Result<String> {
+    if let Some(task) = task.strip_prefix(objects::PREFIX) {
+        return objects::carry_out(task, places);
+    }
     if let Some(task) = task.strip_prefix(rows::PREFIX) {
         return rows::carry_out(task, duplicates, open);
     }

@@ -2,13 +2,14 @@
 //!
 //! An object is fetched whole or not at all, and again only if its version differs. Its bytes stay
 //! in the landing folder, since a rebuild or a correction reads them again. A source that cannot be
-//! reached stops no other. Not for taking rows: see `ingest`.
+//! reached stops no other. Not for taking rows: see `ingest`; for what a distributed engine fetches:
+//! `land_there`.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::config::Source;
 use crate::config::sources::{Mode, Role};
@@ -18,11 +19,14 @@ use crate::ids::FindingKind;
 use crate::ledger::Landed;
 use crate::platform::digest::{Digest, Hasher};
 use crate::platform::disk::NewFile;
+use crate::platform::engine::Engine;
 use crate::platform::threads;
 use crate::run::attention::Remark;
 use crate::run::context::{Context, Workspace};
 use crate::source::{Around, Fetched, Object};
 use crate::{Error, Result, text};
+
+use super::land_there::{self as there, FetchedThere};
 
 /// Objects recorded by one commit.
 const TOGETHER: usize = 512;
@@ -143,7 +147,7 @@ fn fetch_new(
     let mut untried = 0;
     let earlier = landing.failures.len();
     for objects in wanted.chunks(TOGETHER) {
-        let fetched = fetch_all(objects, |object| {
+        let here = |object: &Object| {
             if in_a_row.load(Ordering::Relaxed) >= IN_A_ROW {
                 return None;
             }
@@ -154,7 +158,14 @@ fn fetch_new(
                 Ok(_) => in_a_row.store(0, Ordering::Relaxed),
             }
             Some(outcome)
-        });
+        };
+        let spread = |object: &Object| place.has_ranges(object);
+        let fetched = match &context.engine {
+            Some(engine) if objects.iter().all(spread) => {
+                fetch_there(context, engine, (source, &folder), objects, &known)?
+            }
+            _ => fetch_all(objects, here),
+        };
         let mut arrived = Vec::new();
         for (object, outcome) in objects.iter().zip(fetched) {
             match outcome {
@@ -185,20 +196,24 @@ fn fetch_new(
     }
     if untried > 0 {
         // First, since a long list is cut.
-        let words = format!(
-            "source \"{}\": after {IN_A_ROW} failures in a row {} not tried: the next run \
-             fetches them",
-            source.name,
-            if untried == 1 {
-                "one more object was".to_owned()
-            } else {
-                format!("{} more objects were", text::count(untried))
-            }
-        );
-        let words = Remark::on(FindingKind::SourceFailed, &source.name, words);
-        landing.failures.insert(earlier, words);
+        landing.failures.insert(earlier, left_to_the_next_run(source, untried));
     }
     Ok(Ok(()))
+}
+
+/// That the place failed too often for the rest of its objects.
+fn left_to_the_next_run(source: &Source, untried: u64) -> Remark {
+    let words = format!(
+        "source \"{}\": after {IN_A_ROW} failures in a row {} not tried: the next run \
+         fetches them",
+        source.name,
+        if untried == 1 {
+            "one more object was".to_owned()
+        } else {
+            format!("{} more objects were", text::count(untried))
+        }
+    );
+    Remark::on(FindingKind::SourceFailed, &source.name, words)
 }
 
 /// The files whose objects are not listed any more, under no name.
@@ -308,26 +323,81 @@ fn fetch(
         Fetched::Empty => return Ok(Arrival::Nothing),
         Fetched::Whole { cursor } => cursor,
     };
+    let received = Received { file: to.file, sha256: to.hasher.finish(), bytes: to.size, cursor };
+    keep(context, (&path, object), source, known, received)
+}
+
+/// The bytes of an object, in a file that has no name yet.
+struct Received {
+    file: NewFile,
+    sha256: Digest,
+    bytes: u64,
+    cursor: Option<String>,
+}
+
+/// Gives the file of an object the name `path`, unless the same bytes are there already.
+fn keep(
+    context: &Context,
+    (path, object): (&Path, &Object),
+    source: &Source,
+    known: Option<&Landed>,
+    received: Received,
+) -> Result<Arrival, Trouble> {
+    let Received { file, sha256, bytes, cursor } = received;
     let landed = Landed {
         source: source.name.clone(),
         object: object.name.clone(),
         version: object.version.clone(),
-        location: context.location(&path),
-        sha256: to.hasher.finish(),
-        bytes: to.size,
+        location: context.location(path),
+        sha256,
+        bytes,
         cursor,
     };
-    if known == Some(&landed) && same_bytes(&landed, &path) {
+    if known == Some(&landed) && same_bytes(&landed, path) {
         return Ok(Arrival::Nothing);
     }
     match known {
-        Some(known) if known.sha256 == landed.sha256 && same_bytes(&landed, &path) => {}
+        Some(known) if known.sha256 == landed.sha256 && same_bytes(&landed, path) => {}
         // The next run would take a half-written file for the recorded one.
-        Some(_) => to.file.publish(true).map_err(Trouble::Ours)?,
+        Some(_) => file.publish(true).map_err(Trouble::Ours)?,
         // Nobody looks at it before it is recorded, which comes after a sync of all.
-        None => to.file.publish_unsynced().map_err(Trouble::Ours)?,
+        None => file.publish_unsynced().map_err(Trouble::Ours)?,
     }
     Ok(Arrival::Landed(landed))
+}
+
+/// Has `engine` fetch all `objects`, which have ranges; the results in their order.
+fn fetch_there(
+    context: &Context,
+    engine: &Arc<dyn Engine>,
+    (source, folder): (&Source, &Path),
+    objects: &[Object],
+    known: &HashMap<&str, &Landed>,
+) -> Result<Vec<Option<Result<Arrival, Trouble>>>> {
+    let limit = source.access.max_bytes;
+    let fits = |object: &&Object| object.size.is_some_and(|size| size <= limit);
+    let mut wanted = Vec::new();
+    for object in objects.iter().filter(fits) {
+        let path = folder.join(file_name(&object.name));
+        wanted.push((object, context.disk.new_file(&path)?));
+    }
+    let mut fetched = there::fetch(context, engine, source, wanted)?.into_iter();
+    let mut outcome = |object: &Object| {
+        if !fits(&object) {
+            return Err(Trouble::Theirs(too_large(limit)));
+        }
+        let (file, sha256) = match fetched.next() {
+            Some(FetchedThere::Whole(file, digest)) => (file, digest),
+            Some(FetchedThere::Failed(words)) => return Err(Trouble::Theirs(Error::data(words))),
+            Some(FetchedThere::Changed) | None => return Ok(Arrival::Changed),
+        };
+        let bytes = object.size.unwrap_or_default();
+        let received = Received { file, sha256, bytes, cursor: None };
+        let known = known.get(object.name.as_str()).copied();
+        let path = folder.join(file_name(&object.name));
+        keep(context, (&path, object), source, known, received)
+    };
+    Ok(objects.iter().map(|object| Some(outcome(object))).collect())
 }
 
 /// Reads an object into a file that has no name yet.
@@ -385,12 +455,7 @@ impl Write for Bytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.size += bytes.len() as u64;
         if self.size > self.limit {
-            let message = format!(
-                "larger than {} MiB: raise \"max_mib\" of the source, or exclude the object by its \
-                 \"pattern\"",
-                self.limit >> 20
-            );
-            self.failed = Some(Trouble::Theirs(Error::data(message)));
+            self.failed = Some(Trouble::Theirs(too_large(self.limit)));
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         if let Err(error) = self.file.write_all(bytes) {
@@ -404,6 +469,13 @@ impl Write for Bytes {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::data(format!(
+        "larger than {} MiB: raise \"max_mib\" of the source, or exclude the object by its \"pattern\"",
+        limit >> 20
+    ))
 }
 
 /// The name of the file for an object: its own name, with what cannot stand in a file name as `%XX`.

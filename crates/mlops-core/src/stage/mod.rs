@@ -23,6 +23,7 @@ pub mod holdout;
 pub mod ingest;
 mod labelled;
 mod land;
+mod land_there;
 mod look_alikes;
 pub mod look_up;
 mod new_rows;

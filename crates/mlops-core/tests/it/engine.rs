@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mlops_core::platform::engine::{Engine, HashFile, Position};
+use mlops_core::source::{OnlyFolders, Places};
 use mlops_core::stage::elsewhere::{Duplicate, carry_out};
 use mlops_core::stage::ingest::report::Ingested;
 use mlops_core::{Error, Result};
@@ -22,6 +23,7 @@ pub(crate) struct Restless {
     partitions: usize,
     seed: u64,
     carried_out: AtomicU64,
+    places: Arc<dyn Places>,
 }
 
 /// A file of hashes, 24 bytes a row.
@@ -46,7 +48,13 @@ fn open(path: &Path) -> Result<Box<dyn HashFile>> {
 
 impl Restless {
     pub(crate) fn new(range_bytes: u64, partitions: usize, seed: u64) -> Self {
-        Self { range_bytes, partitions, seed, carried_out: AtomicU64::new(0) }
+        let (carried_out, places) = (AtomicU64::new(0), Arc::new(OnlyFolders));
+        Self { range_bytes, partitions, seed, carried_out, places }
+    }
+
+    /// The same, which reaches `places`.
+    pub(crate) fn reaching(self, places: Arc<dyn Places>) -> Self {
+        Self { places, ..self }
     }
 
     fn all(&self, tasks: &[(String, Vec<Duplicate>)]) -> Result<Vec<String>> {
@@ -60,7 +68,7 @@ impl Restless {
         let mut answers: Vec<Option<String>> = vec![None; tasks.len()];
         for at in order {
             self.carried_out.fetch_add(1, Ordering::Relaxed);
-            let answer = carry_out(&tasks[at].0, &tasks[at].1, &open)?;
+            let answer = carry_out(&tasks[at].0, &tasks[at].1, &open, &*self.places)?;
             let before = answers[at].replace(answer.clone());
             assert!(before.is_none_or(|before| before == answer), "a task has one answer");
         }
@@ -113,7 +121,7 @@ impl Engine for Restless {
 const BALLISTA: &str = "ballista";
 
 /// The same workspace alone and with an engine.
-fn twins(more: &Value, range_bytes: u64, seed: u64) -> (Scene, Scene) {
+pub(crate) fn twins(more: &Value, range_bytes: u64, seed: u64) -> (Scene, Scene) {
     let alone = Scene::with(more);
     let mut config = more.clone();
     config["engine"] = json!({ "kind": BALLISTA });
@@ -123,7 +131,7 @@ fn twins(more: &Value, range_bytes: u64, seed: u64) -> (Scene, Scene) {
 }
 
 /// What is recorded of each file, without times.
-fn records(report: &Ingested) -> Value {
+pub(crate) fn records(report: &Ingested) -> Value {
     let of = |file: &mlops_core::ledger::FileRecord| {
         json!([file.name, file.status, file.reason, file.sha256, file.same_as, file.counts])
     };
@@ -131,7 +139,7 @@ fn records(report: &Ingested) -> Value {
 }
 
 /// The files of the two workspaces that tell what was ingested, by name.
-fn outputs(scene: &Scene) -> Vec<(String, String)> {
+pub(crate) fn outputs(scene: &Scene) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(scene.path("out")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -147,7 +155,7 @@ fn outputs(scene: &Scene) -> Vec<(String, String)> {
 }
 
 /// A file with every nuisance that there is: quotes, line ends in quotes, blanks, bad cells, equal rows.
-fn messy(random: &mut Random) -> String {
+pub(crate) fn messy(random: &mut Random) -> String {
     let ends = ["\n", "\n", "\n", "\r\n", "\r"];
     let mut text = HEADER.to_owned();
     for _ in 0..random.below(90) {

@@ -37,6 +37,8 @@ mod engine;
 mod engine_decision;
 /// Statistics and predictions on such an engine: the same ones.
 mod engine_diagnostics;
+/// Objects that such an engine fetches: the same ones.
+mod engine_landing;
 /// Scoring on such an engine: the same figures.
 mod engine_scoring;
 /// Training on such an engine: the same models.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use mlops_sources::Everywhere;
 use mlops_testkit::postgres::PASSWORD;
+use mlops_testkit::s3::{KEYS, Server};
 use mlops_testkit::{Random, Scene, repetitions};
 use serde_json::{Value, json};
 
 use super::postgres::started;
-use super::s3::{KEYS, Server};
 use super::stores::{Maker, Store};
 use super::web;
 

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use mlops_core::source::Seen;
 use mlops_testkit::Folder;
 use mlops_testkit::postgres::{PASSWORD, Postgres};
+use mlops_testkit::s3::{KEYS, RUNTIME, Server};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
-use super::s3::{KEYS, RUNTIME, Server};
 use super::{open, web};
 
 const ENTRY: &str = "MLOPS_TEST_ENTRY";

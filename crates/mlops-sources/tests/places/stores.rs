@@ -9,10 +9,10 @@ use std::time::Duration;
 use mlops_core::source::Source;
 use mlops_testkit::Folder;
 use mlops_testkit::conformance::{self, Ground, ODD_NAMES};
+use mlops_testkit::s3::{KEYS, RUNTIME};
 use serde_json::{Value, json};
 
 use super::open;
-use super::s3::{KEYS, RUNTIME};
 
 /// The account that Azurite always has, and its key.
 const ACCOUNT: &str = "devstoreaccount1";

@@ -7,11 +7,11 @@ use mlops_core::platform::disk::Disk;
 use mlops_sources::Everywhere;
 use mlops_testkit::postgres::{PASSWORD, Postgres};
 use mlops_testkit::proxy::{Proxy, Trouble};
+use mlops_testkit::s3::{KEYS, Server};
 use mlops_testkit::{Dead, Fault, HEADER, Scene, repetitions, sample_rows};
 use serde_json::{Value, json};
 
 use super::postgres::started;
-use super::s3::{KEYS, Server};
 
 const COLUMNS: &str = "corporation text PRIMARY KEY, lastmonth_activity int, lastyear_activity int, \
                        number_of_employees int, exited int, at timestamp";
