@@ -47,7 +47,7 @@ pub(crate) fn check(address: &str) -> Result<()> {
         "leave it out, and set the environment variables of the service (docs/sources.md)"
     };
     Err(Error::data(format!(
-        "the address of {shown} has a secret ({secret}), which everybody who can read the configuration would see: \
+        "the address {shown} has a secret ({secret}), which everybody who can read the configuration would see: \
          {instead}"
     )))
 }

@@ -509,7 +509,7 @@ impl Parsed {
 fn nothing_left(dataset: &DatasetRecord, part: &Part, held_out: u64, dropped: u64) -> Error {
     if dataset.rows == 0 {
         return Error::data(format!(
-            "{} has no rows to train on: its files have headers alone now, or everybody in them was erased. \
+            "{} has no rows to train on: its files contain only headers now, or everybody in them was erased. \
              Ingest data first",
             dataset.location.display()
         ));
