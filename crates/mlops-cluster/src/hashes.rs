@@ -93,7 +93,7 @@ impl HashFile for Hashes {
     fn finish(mut self: Box<Self>) -> Result<()> {
         self.flush()?;
         let bytes = self.writer.into_inner().map_err(|e| Error::backend("parquet", e))?;
-        let mut file = Disk::default().new_file(&self.path)?;
+        let mut file = Disk::for_task().new_file(&self.path)?;
         file.write_all(&bytes)?;
         file.publish_unsynced()
     }

@@ -118,7 +118,7 @@ impl Spool {
 
     /// An empty file that [`Spool::publish`] will name `path`.
     pub(crate) fn create_there(path: &Path, parts: usize) -> Result<Self> {
-        Ok(Self::of(Bytes::New(Disk::default().new_file(path)?, 0), parts))
+        Ok(Self::of(Bytes::New(Disk::for_task().new_file(path)?, 0), parts))
     }
 
     fn of(file: Bytes, parts: usize) -> Self {

@@ -241,7 +241,7 @@ struct Output {
 
 impl Output {
     fn create(path: &Path) -> Result<Self> {
-        Ok(Self { file: Disk::default().new_file(path)?, buffer: Vec::new() })
+        Ok(Self { file: Disk::for_task().new_file(path)?, buffer: Vec::new() })
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {

@@ -50,6 +50,8 @@ pub trait Probe: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Disk {
     probe: Option<Arc<dyn Probe>>,
+    /// Folders are those of the run that gave the task: this program creates none.
+    for_task: bool,
     pub(crate) names: Names,
 }
 
@@ -63,7 +65,13 @@ impl std::fmt::Debug for Disk {
 impl Disk {
     /// A disk whose steps `probe` sees, for fault injection.
     pub fn observed(probe: Arc<dyn Probe>) -> Self {
-        Self { probe: Some(probe), names: Names::default() }
+        Self { probe: Some(probe), ..Self::default() }
+    }
+
+    /// The disk of a task that another process gave: it creates no folders. A folder that is missing was removed with
+    /// all that was in it, since that process is over, and a task that comes too late must not bring it back.
+    pub fn for_task() -> Self {
+        Self { for_task: true, ..Self::default() }
     }
 
     /// Announces a step; the ledger uses it for its commits.
@@ -89,6 +97,12 @@ impl Disk {
         // The empty path is the working directory.
         if folder.as_os_str().is_empty() || folder.is_dir() {
             return Ok(());
+        }
+        if self.for_task {
+            return Err(Error::conflict(format!(
+                "{} is no longer there: the run that gave this task is over",
+                folder.display()
+            )));
         }
         if let Some(parent) = folder.parent() {
             self.create_folder(parent)?;
@@ -225,8 +239,7 @@ impl Disk {
             Err(e) => return Err(failed(e)),
         };
         self.announce(DiskStep::Remove, path)?;
-        if kind.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
-            .map_err(failed)?;
+        if kind.is_dir() { remove_folder(path) } else { fs::remove_file(path) }.map_err(failed)?;
         self.sync_folder(parent_of(path))
     }
 
@@ -252,6 +265,17 @@ impl Disk {
         self.announce(DiskStep::SyncFolder, folder)?;
         File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io("sync", folder, e))
     }
+}
+
+/// Removes a folder, although a task that comes too late may add a file while it is emptied.
+fn remove_folder(path: &Path) -> io::Result<()> {
+    for _ in 0..100 {
+        match fs::remove_dir_all(path) {
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            done => return done,
+        }
+    }
+    fs::remove_dir_all(path)
 }
 
 /// A part of a file that another process began and will publish, such as one of several that are written at the same
@@ -513,6 +537,47 @@ mod tests {
         assert!(error.to_string().contains("a.txt"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_task_that_comes_too_late_brings_no_folder_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, folder) = (Disk::for_task(), dir.path().join("under way"));
+        fs::create_dir(&folder).unwrap();
+        disk.write(&folder.join("1.rows"), b"in time").unwrap();
+        let mut late = disk.new_file(&folder.join("2.rows")).unwrap();
+        late.write_all(b"begun in time").unwrap();
+        Disk::default().remove(&folder).unwrap();
+        assert!(late.publish_unsynced().is_err());
+        let error = disk.new_file(&folder.join("3.rows")).unwrap_err().to_string();
+        assert!(error.contains("under way") && error.contains("is over"), "{error}");
+        assert!(disk.write_if_changed(&folder.join("4.rows"), b"").is_err());
+        assert!(disk.scratch(&folder).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_is_removed_while_others_still_write_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("under way");
+        for _ in 0..20 {
+            fs::create_dir(&folder).unwrap();
+            thread::scope(|scope| {
+                for name in ["a", "b"] {
+                    let folder = &folder;
+                    scope.spawn(move || {
+                        let disk = Disk::for_task();
+                        let write =
+                            |n| disk.write_if_changed(&folder.join(format!("{name}{n}")), b"x");
+                        (0..1_000).take_while(|n| write(*n).is_ok()).count()
+                    });
+                }
+                while fs::read_dir(&folder).unwrap().count() < 10 {}
+                Disk::default().remove(&folder).unwrap();
+                assert!(!folder.exists());
+            });
+            assert!(!folder.exists());
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(crate) type PartThere = (PathBuf, PartOfColumns);
 /// Writes the counts of a part to `path`.
 pub(crate) fn write(counted: ColumnsProfile, path: &Path) -> Result<PartOfColumns> {
     let (ids, columns) = counted.into_counts();
-    let mut file = Disk::default().new_file(path)?;
+    let mut file = Disk::for_task().new_file(path)?;
     let (mut sections, mut block, mut at) = (Vec::new(), Vec::new(), 0_u64);
     for column in columns {
         let from = at;

@@ -80,7 +80,7 @@ impl FetchRange {
             Ok(place) => place,
             Err(error) => return Ok(Got::Failed(format!("an executor: {}", own_fault(&error)))),
         };
-        let file = Disk::default().part_of(&self.file, self.range.start)?;
+        let file = Disk::for_task().part_of(&self.file, self.range.start)?;
         let mut to = Part { file, failed: None };
         let fetched = place.fetch_range(&self.object, self.range.clone(), &mut to);
         if let Some(failed) = to.failed {

@@ -115,7 +115,7 @@ struct Lines {
 
 impl Lines {
     fn create(path: PathBuf) -> Result<Self> {
-        Ok(Self { file: Disk::default().new_file(&path)?, path, bytes: 0 })
+        Ok(Self { file: Disk::for_task().new_file(&path)?, path, bytes: 0 })
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {

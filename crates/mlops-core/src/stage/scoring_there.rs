@@ -116,7 +116,7 @@ impl Predict {
             all.append(&answers);
         }
         let bytes = serde_json::to_vec(&all).map_err(not_json)?;
-        let mut file = Disk::default().new_file(&self.output)?;
+        let mut file = Disk::for_task().new_file(&self.output)?;
         file.write_all(&bytes)?;
         file.publish_unsynced()?;
         let (began, ended, rows) = (reader.began(), reader.ended(), all.labels.len());

@@ -82,7 +82,7 @@ pub(crate) fn carry_out(text: &str) -> Result<String> {
         Task::Part(task, config) => {
             let config = config.parse()?;
             let memory = config.limits.memory / 4;
-            answer(task.carry_out(&Disk::default(), memory, &config.output_folder))
+            answer(task.carry_out(&Disk::for_task(), memory, &config.output_folder))
         }
         Task::Pass(task) => answer(task.carry_out()),
     }
@@ -152,7 +152,7 @@ impl ReadRows {
             batch.fill(&mut table, missing);
             rows.push(&mut batch)?;
         }
-        let rows = rows.write_stretch(&Disk::default(), &self.output)?;
+        let rows = rows.write_stretch(&Disk::for_task(), &self.output)?;
         Ok(RowsRead { began: reader.began(), ended: reader.ended(), rejected, held_out, rows })
     }
 }
