@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use mlops_core::platform::disk::{Disk, NewFile, Scratch};
+use mlops_core::platform::disk::{Disk, NewFile};
+use mlops_core::platform::scratch::Scratch;
 use mlops_core::{Error, Result};
 
 /// Bytes of a part that are written at a time.

@@ -13,7 +13,8 @@ use std::path::Path;
 
 use crate::Result;
 use crate::csv::reader::Taken;
-use crate::platform::disk::{Disk, Scratch};
+use crate::platform::disk::Disk;
+use crate::platform::scratch::Scratch;
 
 /// A row.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,6 +3,7 @@
 //! | noun | file |
 //! |---|---|
 //! | [`disk::Disk`] | `disk`: atomic and durable writes, with a hook for fault injection |
+//! | [`scratch::Scratch`] | `scratch`: data that do not fit into memory, in files without a name |
 //! | [`lock::Lock`] | `lock`: one process at a time in a folder |
 //! | [`temporary::TemporaryFolder`] | `temporary`: names of temporary files and folders, and which
 //! workspace owns them |
@@ -31,6 +32,7 @@ pub mod lines;
 pub mod location;
 pub mod lock;
 pub(crate) mod math;
+pub mod scratch;
 pub mod sha256_state;
 pub mod signature;
 pub mod simd;

@@ -13,7 +13,8 @@ use super::column::{pack, skip, unpack};
 use super::part::{self, OpenPart, Part};
 use super::question::Holders;
 use crate::error::{Error, Result};
-use crate::platform::disk::{Disk, Scratch};
+use crate::platform::disk::Disk;
+use crate::platform::scratch::Scratch;
 
 /// Frames are stored in segments of about this size, so that nothing large is ever moved.
 const SEGMENT_BYTES: usize = 1 << 20;
