@@ -243,7 +243,8 @@ impl<'a> There<'a> {
             let read = read.map_err(refused)?;
             signs.follow(&read.signs, line);
             signs.check(path)?;
-            let bytes = files::read(&task.output).map_err(|e| Error::io("read", &task.output, e))?;
+            let bytes =
+                files::read(&task.output).map_err(|e| Error::io("read", &task.output, e))?;
             let written: Written = serde_json::from_slice(&bytes).map_err(not_json)?;
             let all = [written.labels.len(), written.probabilities.0.len()];
             if all != [read.rows; 2] {
