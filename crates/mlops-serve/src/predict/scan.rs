@@ -48,14 +48,6 @@ const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// Whether two texts of the same length are equal: eight bytes at a time, which for the few dozen that stand between
-/// values takes a third of the time of a call of `memcmp`.
-#[inline]
-fn equal(one: &[u8], other: &[u8]) -> bool {
-    let ((ones, one), (others, other)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    ones == others && one.iter().eq(other)
-}
-
 impl<'t> Scanner<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
         Self { text, at: 0, places: Vec::new() }
@@ -127,9 +119,8 @@ impl<'t> Scanner<'t> {
     /// Passes `literal`.
     #[inline]
     pub(crate) fn pass(&mut self, literal: &[u8]) -> Option<()> {
-        let end = self.at.checked_add(literal.len())?;
-        let found = equal(self.text.as_bytes().get(self.at..end)?, literal);
-        self.at = end;
+        let found = self.text.as_bytes().get(self.at..)?.starts_with(literal);
+        self.at += literal.len();
         found.then_some(())
     }
 
