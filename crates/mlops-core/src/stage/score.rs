@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,7 @@ use crate::ids::{DatasetVersion, FindingKind};
 use crate::ledger::{Counts, ThresholdCounts, projections};
 use crate::model::{Model, artifact};
 use crate::platform::digest::Digest;
+use crate::platform::files;
 use crate::release::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
@@ -227,7 +227,7 @@ fn passed_over(config: &Config) -> Result<Option<String>> {
 
 /// The bytes of a model file, or an error that says what to do if there is none.
 pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|e| match e.kind() {
+    files::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
             Error::missing(format!("there is no model at {}: run `training` first", path.display()))
         }
