@@ -45,6 +45,9 @@ pub struct Score {
     pub test_files: BTreeMap<String, Digest>,
     /// Number of test rows that could not be read.
     pub rejected: u64,
+    /// Which row was the first of these, and why; not recorded.
+    #[serde(skip)]
+    pub first_rejected: Option<String>,
     /// Number of rows left out because the model was trained on them.
     pub left_out: u64,
     /// Number of rows left out because the model gives no prediction: a missing value.
@@ -63,20 +66,27 @@ pub struct Score {
 impl Report for Score {
     fn findings(&self) -> Vec<Finding> {
         let e = &self.evaluation;
+        let rejected = (self.rejected, self.first_rejected.as_deref());
+        let partial = super::scored::partial(e.n, rejected, self.left_out, self.unanswered);
+        let mut findings: Vec<_> = partial
+            .map(|words| Finding::warning(FindingKind::FewRows, words))
+            .into_iter()
+            .collect();
         if e.beats_constant {
-            return Vec::new();
+            return findings;
         }
         let class = match e.constant.f1_always {
             crate::evaluation::metrics::Class::Positive => "positive",
             crate::evaluation::metrics::Class::Negative => "negative",
         };
-        vec![Finding::warning(
+        findings.push(Finding::warning(
             FindingKind::CandidateBelowConstant,
             format!(
                 "always answering \"{class}\" has an F1 of {:.4}: the model does not beat it",
                 e.constant.f1
             ),
-        )]
+        ));
+        findings
     }
 
     fn lineage(&self, config: &Config) -> Lineage {
@@ -154,10 +164,14 @@ pub fn of(
     workspace.ledger.register_test_set(&context.run, &tests.identity(), &context.now())?;
     if scored.labels.is_empty() {
         return Err(Error::data(format!(
-            "the test data in {} has no row to score: {} rejected, {} trained on, {} with missing \
+            "the test data in {} has no row to score: {} rejected{}, {} trained on, {} with missing \
              values",
             config.test_data.display(),
             scored.rejected,
+            scored
+                .first_rejected
+                .as_ref()
+                .map_or_else(String::new, |first| { format!(" (the first is {first})") }),
             scored.left_out,
             scored.unanswered
         )));
@@ -185,6 +199,7 @@ pub fn of(
         trained_on: model.data.version,
         test_files: tests.identity().into_iter().collect(),
         rejected: scored.rejected,
+        first_rejected: scored.first_rejected.clone(),
         left_out: scored.left_out,
         unanswered: scored.unanswered,
         notes,
