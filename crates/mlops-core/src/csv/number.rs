@@ -165,6 +165,16 @@ pub(crate) fn shows_other_decimal(text: &str, format: NumberFormat) -> bool {
     })
 }
 
+/// Whether `text` is not a number in `format` because its decimal separator stands between
+/// thousands: `1.234.567` where a point is configured. In the same file `1.500` would be misread.
+fn shows_decimal_between_thousands(text: &str, format: NumberFormat) -> bool {
+    let decimal = if format.decimal == ',' { '.' } else { ',' };
+    let mirrored = NumberFormat { decimal, thousands: Some(format.decimal) };
+    text.matches(format.decimal).count() > 1
+        && Number::read(text, format).is_none()
+        && Number::read(text, mirrored).is_some()
+}
+
 /// Writes the canonical spelling of `value`, or says why it is not a number.
 pub(crate) fn push_number(
     value: &str,
@@ -184,8 +194,17 @@ pub(crate) fn push_number(
 /// The reason why `value` is not read as a number.
 pub fn no_number(value: &str, format: NumberFormat) -> (Sign, String) {
     let shown = text::visible(value);
+    let (own, name, other) =
+        if format.decimal == ',' { ("commas", "point", '.') } else { ("points", "comma", ',') };
+    if shows_decimal_between_thousands(value, format) {
+        let message = format!(
+            "\"{shown}\" has {own} between thousands: if the file's numbers use them, set \
+             \"ingestion.decimal\" to \"{other}\" and \"ingestion.thousands\" to \"{}\"",
+            format.decimal
+        );
+        return (Sign::OtherDecimal, message);
+    }
     if shows_other_decimal(value, format) {
-        let (name, other) = if format.decimal == ',' { ("point", '.') } else { ("comma", ',') };
         let message = format!(
             "\"{shown}\" has a decimal {name}: if the file's numbers use it, set \"ingestion.decimal\" \
              to \"{other}\" (and \"ingestion.thousands\" to the thousands separator)"
@@ -389,6 +408,28 @@ mod tests {
         }
         assert!(shows_other_decimal("0.125", COMMA) && shows_other_decimal("12.5", COMMA));
         assert!(!shows_other_decimal("1.234", COMMA) && !shows_other_decimal("0,5", COMMA));
+    }
+
+    #[test]
+    fn a_decimal_separator_between_thousands_says_that_it_is_none() {
+        let point = NumberFormat::default();
+        let apostrophe = NumberFormat { thousands: Some('\''), ..point };
+        for (text, format, other) in [
+            ("1.234.567", point, ","),
+            ("-12.345.678", point, ","),
+            ("1.234.567,50", point, ","),
+            ("1.234.567", apostrophe, ","),
+            ("1,234,567", COMMA, "."),
+            ("1,234,567.5", NumberFormat { thousands: None, ..COMMA }, "."),
+        ] {
+            let (sign, words) = no_number(text, format);
+            assert!(sign == Sign::OtherDecimal, "{text}: {words}");
+            let advice = format!("set \"ingestion.decimal\" to \"{other}\"");
+            assert!(words.contains("between thousands") && words.contains(&advice), "{words}");
+        }
+        for text in ["1.2.3", "1.23.456", "0.123.456", "1.234.567.8", "2024.01.31", "10.0.0.1"] {
+            assert!(no_number(text, point).0 == Sign::Nothing, "{text}");
+        }
     }
 
     #[test]

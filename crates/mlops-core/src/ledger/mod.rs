@@ -19,6 +19,7 @@ pub mod forgotten;
 mod holdouts;
 mod identity;
 mod landed;
+pub(crate) mod lost;
 mod migrate;
 mod models;
 mod paged;
@@ -28,6 +29,7 @@ mod runs;
 mod segments;
 mod thin;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -187,9 +189,15 @@ impl Ledger {
         Self { connection, path: path.to_owned(), disk: disk.clone() }.prepared()
     }
 
-    /// Opens the ledger at `path` read-only; `None` if there is none yet.
+    /// Opens the ledger at `path` read-only; `None` if there is none yet, an error if it was lost.
     pub fn open_to_read(path: &Path) -> Result<Option<Self>> {
-        if !path.try_exists().map_err(|e| Error::io("read", path, e))? {
+        let begun = match fs::metadata(path) {
+            Ok(found) => !found.is_file() || found.len() > 0,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+            Err(e) => return Err(Error::io("read", path, e)),
+        };
+        if !begun {
+            lost::refuse_to_read(path)?;
             return Ok(None);
         }
         let fail = |e: rusqlite::Error| failed(path, &e);

@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use tempfile::NamedTempFile;
 
+use crate::platform::files;
 use crate::platform::temporary::Names;
 
 use crate::{Error, Result};
@@ -134,7 +135,7 @@ impl Disk {
 
     /// Like [`Disk::write`], but leaves a file alone that already holds these bytes.
     pub fn write_if_changed(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        match fs::read(path) {
+        match files::read(path) {
             Ok(old) if old == bytes => Ok(()),
             _ => self.write(path, bytes),
         }
@@ -146,7 +147,7 @@ impl Disk {
         let mut ready = Vec::new();
         for (name, bytes) in files {
             let path = folder.join(name);
-            if !fs::read(&path).is_ok_and(|old| old == *bytes) {
+            if !files::read(&path).is_ok_and(|old| old == *bytes) {
                 let mut file = self.new_file(&path)?;
                 file.write_all(bytes)?;
                 file.sync()?;
@@ -489,6 +490,18 @@ mod tests {
         }
         disk.write_changed(dir.path(), &files).unwrap();
         assert_eq!(recorder.0.lock().unwrap().len(), expected.len(), "nothing left to do");
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_replaced_without_waiting_for_its_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["a", "b"] {
+            assert!(std::process::Command::new("mkfifo").arg(at(name)).status().unwrap().success());
+        }
+        Disk::default().write_if_changed(&at("a"), b"1").unwrap();
+        Disk::default().write_changed(dir.path(), &[("b", b"2".as_slice())]).unwrap();
+        assert!(fs::read(at("a")).unwrap() == b"1" && fs::read(at("b")).unwrap() == b"2");
     }
 
     #[test]

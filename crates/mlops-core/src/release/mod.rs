@@ -164,7 +164,7 @@ impl<'a> Store<'a> {
         let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
         for name in manifest.files.keys().filter(|name| *name != NOT_BLESSED) {
             let path = folder.join(name);
-            files.push((name, fs::read(&path).map_err(|e| Error::io("read", &path, e))?));
+            files.push((name, files::read(&path).map_err(|e| Error::io("read", &path, e))?));
         }
         files.extend(mark);
         let staging = self.stage(id, manifest.dataset, &files)?;

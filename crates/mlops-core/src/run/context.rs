@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::config::choices::RecordChanges;
 use crate::ids::{FindingKind, RunId, RunOutcome, Step};
-use crate::ledger::{Ledger, Observed, RunEnd, RunRecord};
+use crate::ledger::{Ledger, Observed, RunEnd, RunRecord, lost};
 use crate::platform::clock::{Clock, rfc3339};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
@@ -236,7 +236,7 @@ impl Context {
         let known = fs::symlink_metadata(self.config.lock_path()).is_ok();
         let lock = Lock::acquire(&self.disk, &self.config.lock_path(), &holder)?;
         if known {
-            self.refuse_lost_ledger()?;
+            lost::refuse(&self.config.ledger_path())?;
         }
         let mut ledger = Ledger::open(&self.config.ledger_path(), &self.disk)?;
         self.disk.mark_temporaries(&ledger.mark(&self.config.base)?);
@@ -244,38 +244,6 @@ impl Context {
         let mut workspace = Workspace { ledger, recovered: Vec::new(), _lock: lock };
         self.recover(&mut workspace)?;
         Ok(workspace)
-    }
-
-    /// Refuses to start a new ledger beside data sets whose records are lost.
-    fn refuse_lost_ledger(&self) -> Result<()> {
-        let (folder, path) = (&self.config.output_folder, self.config.ledger_path());
-        let state = match fs::metadata(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is not there",
-            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => "is empty",
-            _ => return Ok(()),
-        };
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let numbered = |name: &str| {
-            let rest = name.strip_prefix("finaldata");
-            let number = rest.and_then(|rest| {
-                rest.strip_suffix(".csv").or_else(|| rest.strip_suffix(".parquet"))
-            });
-            number.is_some_and(|n| n.parse::<u32>().is_ok())
-        };
-        let names = entries.filter_map(|e| e.file_name().into_string().ok());
-        let mut names: Vec<_> = names.filter(|name| numbered(name)).collect();
-        names.sort();
-        if names.is_empty() {
-            return Ok(());
-        }
-        Err(Error::conflict(format!(
-            "{} holds data sets ({}), but the ledger {}, which describes them, {state}. Restore it \
-             from a backup; or, to start anew from the source files, move the folder to another \
-             name and run again. Nothing was changed",
-            folder.display(),
-            text::names(&names),
-            path.display()
-        )))
     }
 
     /// By default a folder of releases belongs to one workspace. One that has deployed there goes

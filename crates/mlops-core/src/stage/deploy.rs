@@ -5,7 +5,6 @@
 //! is decided in `stage::decide`.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
@@ -18,6 +17,7 @@ use crate::ledger::{Action, DecisionRecord, Deployment, Intent, Ledger, projecti
 use crate::model::card::Card;
 use crate::model::{Golden, artifact};
 use crate::platform::digest::Digest;
+use crate::platform::files;
 use crate::release::{
     ARTIFACT, BLESSED, CARD, GOLDEN, LATEST_SCORE, NOT_BLESSED, Release, SCORE, parse,
 };
@@ -118,7 +118,7 @@ impl Candidate {
         let score = score_of(&folder.join(SCORE), digest)?;
         let read = |name: &str| {
             let path = folder.join(name);
-            fs::read(&path).map_err(|e| Error::io("read", &path, e))
+            files::read(&path).map_err(|e| Error::io("read", &path, e))
         };
         let score_bytes = read(SCORE)?;
         let dataset = model.data.version;

@@ -9,7 +9,6 @@
 //! This process adds up numbers of rows, and joins the files of predictions. Not for files that cannot be read in
 //! stretches: see [`super::diagnose`].
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,7 +106,7 @@ fn task_text(task: &Task) -> Result<String> {
 
 impl Look {
     fn model(&self) -> Result<Model> {
-        let bytes = fs::read(&self.model).map_err(|e| Error::io("read", &self.model, e))?;
+        let bytes = files::read(&self.model).map_err(|e| Error::io("read", &self.model, e))?;
         artifact::decode(&bytes, &self.model.display().to_string())
     }
 

@@ -44,6 +44,7 @@ pub mod restore_holdout;
 pub mod retain;
 pub mod rollback;
 pub mod score;
+mod scored;
 mod scoring_there;
 pub mod sign;
 mod slice_columns;

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,7 @@ use crate::ids::{DatasetVersion, FindingKind};
 use crate::ledger::{Counts, ThresholdCounts, projections};
 use crate::model::{Model, artifact};
 use crate::platform::digest::Digest;
+use crate::platform::files;
 use crate::release::{ARTIFACT, LATEST_SCORE, SCORE, parse, pretty};
 use crate::run::attention::Finding;
 use crate::run::context::{Context, Report, Workspace};
@@ -45,6 +45,9 @@ pub struct Score {
     pub test_files: BTreeMap<String, Digest>,
     /// Number of test rows that could not be read.
     pub rejected: u64,
+    /// Which row was the first of these, and why; not recorded.
+    #[serde(skip)]
+    pub first_rejected: Option<String>,
     /// Number of rows left out because the model was trained on them.
     pub left_out: u64,
     /// Number of rows left out because the model gives no prediction: a missing value.
@@ -63,20 +66,27 @@ pub struct Score {
 impl Report for Score {
     fn findings(&self) -> Vec<Finding> {
         let e = &self.evaluation;
+        let rejected = (self.rejected, self.first_rejected.as_deref());
+        let partial = super::scored::partial(e.n, rejected, self.left_out, self.unanswered);
+        let mut findings: Vec<_> = partial
+            .map(|words| Finding::warning(FindingKind::FewRows, words))
+            .into_iter()
+            .collect();
         if e.beats_constant {
-            return Vec::new();
+            return findings;
         }
         let class = match e.constant.f1_always {
             crate::evaluation::metrics::Class::Positive => "positive",
             crate::evaluation::metrics::Class::Negative => "negative",
         };
-        vec![Finding::warning(
+        findings.push(Finding::warning(
             FindingKind::CandidateBelowConstant,
             format!(
                 "always answering \"{class}\" has an F1 of {:.4}: the model does not beat it",
                 e.constant.f1
             ),
-        )]
+        ));
+        findings
     }
 
     fn lineage(&self, config: &Config) -> Lineage {
@@ -154,10 +164,14 @@ pub fn of(
     workspace.ledger.register_test_set(&context.run, &tests.identity(), &context.now())?;
     if scored.labels.is_empty() {
         return Err(Error::data(format!(
-            "the test data in {} has no row to score: {} rejected, {} trained on, {} with missing \
+            "the test data in {} has no row to score: {} rejected{}, {} trained on, {} with missing \
              values",
             config.test_data.display(),
             scored.rejected,
+            scored
+                .first_rejected
+                .as_ref()
+                .map_or_else(String::new, |first| { format!(" (the first is {first})") }),
             scored.left_out,
             scored.unanswered
         )));
@@ -185,6 +199,7 @@ pub fn of(
         trained_on: model.data.version,
         test_files: tests.identity().into_iter().collect(),
         rejected: scored.rejected,
+        first_rejected: scored.first_rejected.clone(),
         left_out: scored.left_out,
         unanswered: scored.unanswered,
         notes,
@@ -227,7 +242,7 @@ fn passed_over(config: &Config) -> Result<Option<String>> {
 
 /// The bytes of a model file, or an error that says what to do if there is none.
 pub(crate) fn read_artifact(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|e| match e.kind() {
+    files::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
             Error::missing(format!("there is no model at {}: run `training` first", path.display()))
         }

@@ -3,7 +3,6 @@
 //! A task reads a stretch of a file as any program here does, predicts its rows, and writes the answers to a file,
 //! which this process appends in order. Not for which files are tested, nor for figures: see [`super::tested`].
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,7 +86,7 @@ impl Predict {
         let path = &self.path;
         let config = without_line_limit(self.config.parse()?);
         let place = self.model.display().to_string();
-        let bytes = fs::read(&self.model).map_err(|e| Error::io("read", &self.model, e))?;
+        let bytes = files::read(&self.model).map_err(|e| Error::io("read", &self.model, e))?;
         let model = artifact::decode(&bytes, &place)?;
         let models = [&model];
         let look = Look::there(&config, &models, &model, self.grouped);
@@ -244,7 +243,8 @@ impl<'a> There<'a> {
             let read = read.map_err(refused)?;
             signs.follow(&read.signs, line);
             signs.check(path)?;
-            let bytes = fs::read(&task.output).map_err(|e| Error::io("read", &task.output, e))?;
+            let bytes =
+                files::read(&task.output).map_err(|e| Error::io("read", &task.output, e))?;
             let written: Written = serde_json::from_slice(&bytes).map_err(not_json)?;
             let all = [written.labels.len(), written.probabilities.0.len()];
             if all != [read.rows; 2] {

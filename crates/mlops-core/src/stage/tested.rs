@@ -25,32 +25,12 @@ use crate::{Error, Result};
 
 use super::look_alikes;
 use super::new_rows::{self, RowRanges};
+pub use super::scored::Scored;
 use super::scoring_there::{ReadThere, There};
 use super::test_answers::{Answers, Look};
 
 /// The fewest rows of either class in a test.
 pub const MIN_OF_CLASS: u64 = 10;
-
-/// Labels of test data with a model's probabilities.
-#[derive(Debug, Clone, Default)]
-pub struct Scored {
-    /// Whether each row is of the positive class.
-    pub labels: Vec<bool>,
-    /// The model's probability for each row.
-    pub probabilities: Vec<f64>,
-    /// Which rows belong to one entity, if several do.
-    pub clusters: Option<Clusters>,
-    /// Number of rows that could not be read.
-    pub rejected: u64,
-    /// Number of rows left out because the model was trained on them or on their entity.
-    pub left_out: u64,
-    /// Number of rows left out because the model gives no prediction: a missing value.
-    pub unanswered: u64,
-    /// Notes on the choice of rows.
-    pub notes: Vec<String>,
-    /// The values of the rows by which scores are given too.
-    pub slices: Slices,
-}
 
 /// Predictions of several models for the same rows.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +43,8 @@ pub struct ModelAnswers {
     entities: Vec<u128>,
     /// See [`Scored::rejected`].
     pub rejected: u64,
+    /// See [`Scored::first_rejected`].
+    pub first_rejected: Option<String>,
     /// Number of rows that one of the models was trained on.
     pub left_out: u64,
     /// Number of rows for which one of the models gives no prediction.
@@ -137,15 +119,6 @@ pub fn predict_current(
     compared.say(context, &holdouts);
     compared.notes.extend(look.columns.note());
     Ok((tests, compared.into()))
-}
-
-impl From<ModelAnswers> for Scored {
-    fn from(mut compared: ModelAnswers) -> Self {
-        let probabilities = compared.probabilities.pop().unwrap_or_default();
-        let clusters = compared.clusters();
-        let ModelAnswers { labels, rejected, left_out, unanswered, notes, slices, .. } = compared;
-        Self { labels, probabilities, clusters, rejected, left_out, unanswered, notes, slices }
-    }
 }
 
 /// Predicts the test data with several models of one schema. Rows that one of `recorded` (the
@@ -300,6 +273,10 @@ impl ModelAnswers {
             },
         )?;
         self.rejected += reading.rejected;
+        if let (None, Some(first)) = (&self.first_rejected, reading.examples.first()) {
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            self.first_rejected = Some(format!("{}, {first}", text::visible(&name)));
+        }
         Ok(reading.digest)
     }
 

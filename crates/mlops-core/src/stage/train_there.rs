@@ -32,6 +32,7 @@ use crate::model::{Encoder, TrainingRows, golden};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
 use crate::platform::engine::Engine;
+use crate::platform::files;
 use crate::run::context::Context;
 use crate::table::Table;
 use crate::table::schema::Schema;
@@ -351,7 +352,7 @@ impl Holders for There {
 
     fn recall(&self, question: &Question) -> Result<Option<Vec<u8>>> {
         let path = self.kept(question)?;
-        match fs::read(&path) {
+        match files::read(&path) {
             Ok(total) => Ok(Some(total)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io("read", &path, e)),

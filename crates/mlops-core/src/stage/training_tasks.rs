@@ -3,7 +3,7 @@
 //! Each task is a text; carried out twice, it does the same. Not for who asks, and what becomes of the answers: see
 //! [`super::train_there`].
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,7 @@ use crate::model::shared_rows::{MakePart, SharedRows, StretchRows};
 use crate::model::{TrainingBatch, TrainingRows};
 use crate::platform::digest::Digest;
 use crate::platform::disk::Disk;
+use crate::platform::files;
 use crate::table::Table;
 use crate::table::schema::Schema;
 use crate::{Error, Result};
@@ -187,6 +188,6 @@ impl Pass {
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let bytes = files::read(path).map_err(|e| Error::io("read", path, e))?;
     serde_json::from_slice(&bytes).map_err(not_json)
 }

@@ -6,7 +6,8 @@ use std::os::unix::fs::symlink;
 use mlops_core::platform::disk::Disk;
 use mlops_core::platform::lock::Lock;
 use mlops_core::release::NOT_BLESSED;
-use mlops_core::stage::ingest;
+use mlops_core::run::context::Rehearsal;
+use mlops_core::stage::{self, ingest};
 use mlops_testkit::folder::copy;
 use mlops_testkit::{Scene, sample_rows};
 use serde_json::json;
@@ -78,6 +79,17 @@ fn a_ledger_that_is_lost_is_said_and_nothing_is_mixed() {
         let error = scene.ingest().unwrap_err().to_string();
         let state = if empty { "is empty" } else { "is not there" };
         assert!(error.contains(state) && error.contains("Restore it"), "{error}");
+        // Who only reads must not say that nothing was ever deployed or rejected.
+        let context = scene.context().unwrap();
+        for error in [
+            stage::history::run(&context).map(drop).unwrap_err(),
+            stage::sources::list(&context).map(drop).unwrap_err(),
+            stage::approve::pending(&context).map(drop).unwrap_err(),
+            Rehearsal::of(&context).map(drop).unwrap_err(),
+        ] {
+            let error = error.to_string();
+            assert!(error.contains(state) && error.contains("Restore it"), "{error}");
+        }
         assert!(scene.snapshot() == before);
     }
 }

@@ -92,3 +92,23 @@ fn checks_need_something_to_check() {
     assert!(found.sound && found.releases.len() == 1 && found.releases[0].release == ids[0]);
     assert_eq!(found.releases[0].files, 6);
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_model_or_its_score_is_named_and_not_waited_for() {
+    use mlops_core::ids::Step;
+    use mlops_core::stage;
+    let (scene, _) = lived(1);
+    let replace = |name: &str| {
+        let path = scene.path(name);
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    };
+    replace("model/score.json");
+    scene.step(Step::Scoring, stage::score::run).unwrap();
+    assert!(scene.read("model/score.json").contains("\"f1\""), "it was written again");
+    replace("model/trainedmodel.bin");
+    let error = scene.step(Step::Scoring, stage::score::run).unwrap_err();
+    assert!(error.to_string().contains("trainedmodel.bin"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("a named pipe"), "{cause}");
+}

@@ -2,13 +2,13 @@
 //!
 //! Not for its score: see `trial`.
 
-use std::fs;
 use std::path::Path;
 
 use mlops_core::ids::ReleaseId;
 use mlops_core::model::card::Card;
 use mlops_core::model::{Model, artifact};
 use mlops_core::platform::digest::Digest;
+use mlops_core::platform::files;
 use mlops_core::release::{ARTIFACT, CARD, Release, SCORE, parse};
 use mlops_core::run::context::Context;
 use mlops_core::stage::score;
@@ -80,7 +80,7 @@ impl Subject {
 
     fn candidate(folder: &Path, warnings: &mut Vec<Finding>) -> Result<Self> {
         let path = folder.join(ARTIFACT);
-        let bytes = fs::read(&path).map_err(|e| match e.kind() {
+        let bytes = files::read(&path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::missing(format!(
                 "there is no model at {}: run `training` first",
                 path.display()

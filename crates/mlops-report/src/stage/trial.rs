@@ -86,6 +86,9 @@ impl Trial {
                 warnings.push(note(format!("{} {what}.", text::plural(n, "test row"))));
             }
         }
+        if let Some(words) = scored.partial() {
+            warnings.push(warning(sentence(&text::capitalised(&words))));
+        }
         if scored.labels.is_empty() {
             return Ok(None);
         }

@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::rows::{NAMES, OTHERS, Rows};
 use super::scan::{Key as Scanned, Scanner};
+use super::shape::Shape;
 
 /// The result of parsing a document.
 #[derive(Debug, Default)]
@@ -79,15 +80,20 @@ fn plain(text: &str, rows: &mut Rows) -> Plain {
         return Plain::Read;
     }
     let mut more = !scanner.eat(b']');
+    let mut shape = Shape::default();
     while more {
-        if scanner.object(&mut fields, |place| rows.expected(place)) {
-            rows.row(&fields);
-        } else {
-            let mut json = serde_json::Deserializer::from_str(scanner.rest());
-            if RowObject(rows).deserialize(&mut json).is_err() {
-                return Plain::Broken;
+        if !shape.read(&mut scanner, rows, &mut fields) {
+            let from = scanner.start();
+            if scanner.object(&mut fields, |place| rows.expected(place)) {
+                shape.learn(&scanner, from, &fields, rows);
+                rows.row(&fields);
+            } else {
+                let mut json = serde_json::Deserializer::from_str(scanner.rest());
+                if RowObject(rows).deserialize(&mut json).is_err() {
+                    return Plain::Broken;
+                }
+                scanner.skip(json.into_iter::<IgnoredAny>().byte_offset());
             }
-            scanner.skip(json.into_iter::<IgnoredAny>().byte_offset());
         }
         more = scanner.eat(b',');
         if !more && !scanner.eat(b']') {

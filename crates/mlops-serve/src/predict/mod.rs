@@ -3,7 +3,7 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | JSON to rows | `json`, and `scan` for plain ones; `column` if it is sent column by column |
+//! | JSON to rows | `json`, and `scan` for plain ones, of which `shape` reads those that look alike; `column` if it is sent column by column |
 //! | CSV to rows | `csv`, and `file` for a named file |
 //! | a row into the table, or its faults | `rows`, `faults` |
 //! | number formats | `reading` |
@@ -23,6 +23,7 @@ pub(crate) mod names;
 pub(crate) mod reading;
 pub(crate) mod rows;
 pub(crate) mod scan;
+pub(crate) mod shape;
 
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -34,6 +34,8 @@ pub(crate) enum Key<'t> {
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
+    /// Where the values of the object that was read last begin and end.
+    places: Vec<(usize, usize)>,
 }
 
 /// Most digits whose number is exact in 64 bits.
@@ -48,7 +50,7 @@ const POWERS: [f64; 23] = [
 
 impl<'t> Scanner<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, places: Vec::new() }
     }
 
     /// The text from here on.
@@ -82,13 +84,44 @@ impl<'t> Scanner<'t> {
         fields: &mut Vec<(Key<'t>, Value<'t>)>,
         expected: impl Fn(usize) -> Option<(usize, &'e [u8])>,
     ) -> bool {
+        self.whole(|scanner| {
+            fields.clear();
+            scanner.places.clear();
+            scanner.fields(fields, expected)
+        })
+    }
+
+    /// Reads by `read`; returns whether it could, and stays where it is if not.
+    #[inline]
+    pub(crate) fn whole(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> bool {
         let before = self.at;
-        fields.clear();
-        let read = self.fields(fields, expected).is_some();
-        if !read {
+        let done = read(self).is_some();
+        if !done {
             self.at = before;
         }
-        read
+        done
+    }
+
+    /// What stood before each value of the object that was read last and began at `from`, and behind the last one.
+    pub(crate) fn between(&self, from: usize) -> impl Iterator<Item = &'t [u8]> {
+        let bytes = self.text.as_bytes();
+        let ends = std::iter::once(from).chain(self.places.iter().map(|(_, end)| *end));
+        let starts = self.places.iter().map(|(start, _)| *start).chain([self.at]);
+        ends.zip(starts).map(|(end, start)| bytes.get(end..start).unwrap_or_default())
+    }
+
+    /// The place of the next byte that is no blank.
+    pub(crate) fn start(&mut self) -> usize {
+        self.next();
+        self.at
+    }
+
+    /// Passes `literal`.
+    #[inline]
+    pub(crate) fn pass(&mut self, literal: &[u8]) -> Option<()> {
+        let found = self.text.as_bytes().get(self.at..)?.starts_with(literal);
+        self.at += literal.len();
+        found.then_some(())
     }
 
     fn fields<'e>(
@@ -111,17 +144,35 @@ impl<'t> Scanner<'t> {
                 _ => Key::Name(self.string()?),
             };
             self.must(b':')?;
-            let value = match self.next()? {
-                b'"' => Value::Text(self.string()?),
-                b'n' => self.word("null", Value::Null)?,
-                b't' => self.word("true", Value::Truth(true))?,
-                b'f' => self.word("false", Value::Truth(false))?,
-                _ => self.number()?,
-            };
-            fields.push((key, value));
+            let from = self.start();
+            fields.push((key, self.value()?));
+            self.places.push((from, self.at));
             if !self.eat(b',') {
                 return self.must(b'}');
             }
+        }
+    }
+
+    /// Reads a value that begins here.
+    #[inline]
+    pub(crate) fn value(&mut self) -> Option<Value<'t>> {
+        match self.byte()? {
+            b'"' => Some(Value::Text(self.string()?)),
+            b'n' => self.word("null", Value::Null),
+            b't' => self.word("true", Value::Truth(true)),
+            b'f' => self.word("false", Value::Truth(false)),
+            _ => self.number(),
+        }
+    }
+
+    /// Reads a number that begins here, as the double that is next to it.
+    #[inline]
+    pub(crate) fn real(&mut self) -> Option<f64> {
+        match self.number()? {
+            Value::Natural(value) => Some(value as f64),
+            Value::Negative(value) => Some(value as f64),
+            Value::Real(value) => Some(value),
+            Value::Null | Value::Truth(_) | Value::Text(_) => None,
         }
     }
 

@@ -11,6 +11,8 @@
 mod abuse;
 /// Who may ask: tokens, scopes, addresses that others reach.
 mod access;
+/// Rows of JSON that look alike, and those that suddenly do not.
+mod alike;
 /// `/prediction` and `/scoring`: every form of rows, every way to break them.
 mod answers;
 /// The pages of the dashboard in a browser.
