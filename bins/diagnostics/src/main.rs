@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use mlops_compare::Tolerance;
+use mlops_compare::arguments::Comparison;
 use mlops_compare::command as compare;
 use mlops_core::ids::Step;
 use mlops_core::stage::{alert, diagnose};
@@ -78,7 +78,7 @@ enum Action {
                             listed, and never paired.\n\nExit codes: 0 compared; 1 failed, --validate \
                             does not hold, a record cannot be read, a data set is not as recorded, or \
                             with --exit-code anything differs; 2 wrong usage or configuration")]
-    Compare(Compare),
+    Compare(Comparison),
 
     /// Join labels that arrived later to the logged predictions, and show how good these were, by
     /// release and window of time. `fullprocess` does it too. It fetches nothing from sources, but
@@ -102,39 +102,6 @@ enum Alerts {
         /// The sink
         name: Option<String>,
     },
-}
-
-#[derive(Args)]
-struct Compare {
-    /// A CSV file, or a version of the data set by its number or name (a file comes first)
-    left: String,
-
-    /// The other CSV file or version
-    right: String,
-
-    /// Columns that together identify a row [default: all that both files have]
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
-    on: Vec<String>,
-
-    /// Treat numbers as equal if they differ by at most this much
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.0, requires = "on")]
-    abs_tol: f64,
-
-    /// Treat numbers as equal if they differ by at most this share of the larger one
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, requires = "on")]
-    rel_tol: f64,
-
-    /// Fail if keys are repeated: in either file (1:1), the left one (1:m), the right one (m:1)
-    #[arg(long, value_name = "RULE", value_parser = |text: &str| text.parse::<compare::Rule>())]
-    validate: Option<compare::Rule>,
-
-    /// Write the joined rows to this CSV file, with a column `_merge`
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Exit with code 1 if anything differs
-    #[arg(long)]
-    exit_code: bool,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -168,11 +135,7 @@ pub(crate) fn main() -> ExitCode {
             mlops_runtime::look(&common, |context| alerts::test(context, name.as_deref()))
         }
         Some(Action::Compare(arguments)) => {
-            let Compare { left, right, on, abs_tol, rel_tol, validate, output, exit_code } =
-                arguments;
-            let tolerance = Tolerance { abs: abs_tol, rel: rel_tol };
-            let options =
-                compare::Options { left, right, on, tolerance, validate, output, exit_code };
+            let options = arguments.into();
             mlops_runtime::look(&common, |context| compare::run(context, &options))
         }
     }

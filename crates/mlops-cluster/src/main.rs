@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use mlops_compare::Tolerance;
+use mlops_compare::arguments::Comparison;
 use mlops_compare::command as compare;
 use mlops_core::ids::Step;
 use mlops_core::stage::{decide, diagnose, ingest, score, train};
@@ -131,35 +131,8 @@ struct Compare {
     #[command(flatten)]
     common: mlops_runtime::Common,
 
-    /// A CSV file, or a version of the data set by its number or name (a file comes first)
-    left: String,
-
-    /// The other CSV file or version
-    right: String,
-
-    /// Columns that together identify a row [default: all that both files have]
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
-    on: Vec<String>,
-
-    /// Treat numbers as equal if they differ by at most this much
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.0, requires = "on")]
-    abs_tol: f64,
-
-    /// Treat numbers as equal if they differ by at most this share of the larger one
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, requires = "on")]
-    rel_tol: f64,
-
-    /// Fail if keys are repeated: in either file (1:1), the left one (1:m), the right one (m:1)
-    #[arg(long, value_name = "RULE", value_parser = |text: &str| text.parse::<compare::Rule>())]
-    validate: Option<compare::Rule>,
-
-    /// Write the joined rows to this CSV file, with a column `_merge`
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Exit with code 1 if anything differs
-    #[arg(long)]
-    exit_code: bool,
+    #[command(flatten)]
+    comparison: Comparison,
 }
 
 /// The options of `fullprocess`; its decisions are explained by `fullprocess --explain` of one machine.
@@ -232,13 +205,8 @@ fn main() -> ExitCode {
             mlops_runtime::run(Step::Scoring, &on_the_cluster(common), score::run)
         }
         Command::Diagnostics(arguments) => diagnostics(arguments),
-        Command::Compare(arguments) => {
-            let Compare { common, left, right, on, abs_tol, rel_tol, validate, output, exit_code } =
-                arguments;
-            let tolerance = Tolerance { abs: abs_tol, rel: rel_tol };
-            let options =
-                compare::Options { left, right, on, tolerance, validate, output, exit_code };
-            let common = on_the_cluster(common);
+        Command::Compare(Compare { common, comparison }) => {
+            let (common, options) = (on_the_cluster(common), comparison.into());
             mlops_runtime::look(&common, |context| compare::run(context, &options))
         }
         Command::Fullprocess(FullProcess { common, force, accept, dry_run }) => {

@@ -27,9 +27,14 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     })
 });
 
+/// A panic in a library on a thread of a decoder becomes an error, which must be seen here. One that is not ends the
+/// target all the same, since it goes on in its main thread.
+static PANICS: LazyLock<()> = LazyLock::new(|| std::panic::set_hook(Box::new(|_| {})));
+
 /// Reads `bytes` as a file of this name in `format`, in one piece and in small ones, which must agree.
 pub fn read(name: &str, bytes: &[u8], format: &Format) {
     mlops_formats::install();
+    LazyLock::force(&PANICS);
     let path: PathBuf = FOLDER.path().join(name);
     fs::write(&path, &bytes[..bytes.len().min(MOST_BYTES)]).expect("room on the disk");
     let options =

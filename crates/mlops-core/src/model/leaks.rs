@@ -10,7 +10,7 @@ use crate::evaluation::leak::Leak;
 use crate::model::fit::{BLOCK_ROWS, Block, Blocks, PackedBlocks};
 
 /// Cells in a sample, as long as it has [`FEWEST`] to [`MOST`] rows.
-const CELLS: usize = 1 << 21;
+const CELLS: usize = 1 << 20;
 /// The fewest rows of a sample, if there are as many.
 const FEWEST: usize = 1 << 13;
 /// The most rows of a sample.

@@ -141,7 +141,7 @@ impl Ranking {
             |at: Reached| RocPoint { fpr: at.fp as f64 / n as f64, tpr: at.tp as f64 / p as f64 };
         let start = RocPoint { fpr: 0.0, tpr: 0.0 };
         std::iter::once(start)
-            .chain(self.thinned(n, p, max_points).map(|(at, _)| point(at)))
+            .chain(self.thinned(n, p, max_points).into_iter().map(|(at, _)| point(at)))
             .collect()
     }
 
@@ -158,7 +158,7 @@ impl Ranking {
         };
         let start = PrPoint { recall: 0.0, precision: 1.0 };
         std::iter::once(start)
-            .chain(self.thinned(n, p, max_points).map(|(at, _)| point(at)))
+            .chain(self.thinned(n, p, max_points).into_iter().map(|(at, _)| point(at)))
             .collect()
     }
 
@@ -174,7 +174,7 @@ impl Ranking {
         };
         let start = GainPoint { depth: 0.0, gain: 0.0 };
         std::iter::once(start)
-            .chain(self.thinned(n, p, max_points).map(|(at, _)| point(at)))
+            .chain(self.thinned(n, p, max_points).into_iter().map(|(at, _)| point(at)))
             .collect()
     }
 
@@ -193,7 +193,9 @@ impl Ranking {
             };
             (threshold, at.tp, at.fp)
         };
-        std::iter::once(start).chain(self.thinned(n, p, max_points).map(point)).collect()
+        std::iter::once(start)
+            .chain(self.thinned(n, p, max_points).into_iter().map(point))
+            .collect()
     }
 
     /// The numbers of negatives and positives; `None` if one is zero.
@@ -225,29 +227,47 @@ impl Ranking {
 
     /// The groups, or `max_points - 1` of them if there are more, always including the last; each with the
     /// [`key`] of the next group.
-    fn thinned(
-        &self,
-        n: u64,
-        p: u64,
-        max_points: usize,
-    ) -> impl Iterator<Item = (Reached, Option<u64>)> {
+    ///
+    /// O(log² n) time for each point: they are searched for, not walked to.
+    fn thinned(&self, n: u64, p: u64, max_points: usize) -> Vec<(Reached, Option<u64>)> {
         let room = max_points.max(2) - 1;
-        let all = self.groups().nth(room).is_none();
+        if self.groups().nth(room).is_none() {
+            let groups: Vec<Reached> = self.groups().collect();
+            let next = groups.iter().skip(1).map(|group| Some(group.key)).chain([None]);
+            return groups.iter().copied().zip(next).collect();
+        }
         let (n, p) = (u128::from(n), u128::from(p));
         // Progress along the curve, (fpr + tpr) / 2, in `room` equal steps; 1 only at the end.
         let whole = 2 * n * p;
-        let mut next = whole;
-        let mut groups = self.groups().peekable();
-        std::iter::from_fn(move || {
-            loop {
-                let at = groups.next()?;
-                let progress = (u128::from(at.fp) * p + u128::from(at.tp) * n) * room as u128;
-                if progress >= next || all {
-                    next = (progress / whole + 1) * whole;
-                    return Some((at, groups.peek().map(|group| group.key)));
-                }
-            }
-        })
+        let progress = |at: Reached| (u128::from(at.fp) * p + u128::from(at.tp) * n) * room as u128;
+        let mut points = Vec::new();
+        let mut wanted = whole;
+        while let Some(at) = self.first(|at| progress(at) >= wanted) {
+            points.push((at, self.below(at.key)));
+            wanted = (progress(at) / whole + 1) * whole;
+        }
+        points
+    }
+
+    /// The group with the highest score of which `is_far_enough` holds, as it does of all groups behind it.
+    fn first(&self, is_far_enough: impl Fn(Reached) -> bool) -> Option<Reached> {
+        let of_class = |keys: &[u64]| {
+            let count = keys.partition_point(|key| is_far_enough(self.group(*key)));
+            keys[..count].last().copied()
+        };
+        of_class(&self.positives).max(of_class(&self.negatives)).map(|key| self.group(key))
+    }
+
+    /// The group of rows with this key.
+    fn group(&self, key: u64) -> Reached {
+        let from = |keys: &[u64]| (keys.len() - keys.partition_point(|k| *k < key)) as u64;
+        Reached { fp: from(&self.negatives), tp: from(&self.positives), key }
+    }
+
+    /// The highest key below `key`.
+    fn below(&self, key: u64) -> Option<u64> {
+        let of_class = |keys: &[u64]| keys[..keys.partition_point(|k| *k < key)].last().copied();
+        of_class(&self.positives).max(of_class(&self.negatives))
     }
 }
 
@@ -366,6 +386,34 @@ mod tests {
     fn nan_is_refused() {
         let error = Ranking::new(&[true, false], &[0.1, f64::NAN]).unwrap_err();
         assert_eq!(error.to_string(), "row 1 has the score NaN: it must be finite");
+    }
+
+    #[test]
+    fn points_that_are_searched_for_are_those_of_a_walk() {
+        let mut state = 9_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        for _ in 0..400 {
+            let (rows, levels) = (2 + random(300), 1 + random(200));
+            let rows = (0..rows).map(|_| (random(4) == 0, random(levels) as f64 / 7.0 - 9.0));
+            let (labels, scores): (Vec<bool>, Vec<f64>) = rows.unzip();
+            let ranking = Ranking::new(&labels, &scores).unwrap();
+            let Some((n, p)) = ranking.both_classes() else { continue };
+            let groups: Vec<Reached> = ranking.groups().collect();
+            let room = 1 + random(60);
+            let (mut next, mut walked) = (2 * n * p, Vec::new());
+            for (i, at) in groups.iter().enumerate() {
+                let progress = (at.fp * p + at.tp * n) * room;
+                if progress >= next || groups.len() as u64 <= room {
+                    next = (progress / (2 * n * p) + 1) * 2 * n * p;
+                    walked.push((*at, groups.get(i + 1).map(|group| group.key)));
+                }
+            }
+            let found = ranking.thinned(n, p, usize::try_from(room + 1).unwrap());
+            assert_eq!(found, walked);
+        }
     }
 
     #[test]
