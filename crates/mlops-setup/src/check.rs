@@ -143,12 +143,13 @@ fn rows(context: &Context, file: &SourceFile, checked: &mut Checked) {
     let (config, schema) = (&context.config, &context.config.schema);
     checked.newest = Some(file.path.clone());
     let reading = config.reading_at(&file.path);
-    let sample = match Sample::read_as(&file.path, reading) {
+    let theirs = reading.columns.theirs(schema);
+    let sample = match Sample::read_as(&file.path, reading, &theirs) {
         Ok(sample) => sample,
         Err(error) => return checked.problems.push(Problem::BadFile(error.to_string())),
     };
     checked.rows = sample.rows;
-    for (column, theirs) in schema.columns().iter().zip(reading.columns.theirs(schema)) {
+    for (column, theirs) in schema.columns().iter().zip(theirs) {
         let Some(cells) = sample.columns.iter().find(|found| found.name == theirs) else {
             checked.problems.push(Problem::NoColumn(theirs));
             continue;

@@ -105,7 +105,7 @@ impl Sample {
     pub fn of(files: &[PathBuf]) -> Result<Self> {
         let mut options = Ingestion::default();
         let mut encoding = None;
-        let first = match Self::read(files, &options) {
+        let first = match Self::read(files, &options, &[]) {
             // A reader that translates puts such a sign for what is not UTF-8.
             Ok(Read::Sample(sample))
                 if sample.columns.iter().any(|column| column.name.contains('\u{fffd}')) =>
@@ -120,7 +120,7 @@ impl Sample {
             Read::NotUtf8(error) => {
                 options.format.encoding = Some(LATIN.to_owned());
                 encoding = Some(LATIN);
-                match Self::read(files, &options) {
+                match Self::read(files, &options, &[]) {
                     Ok(Read::Sample(sample)) => sample,
                     _ => return Err(error),
                 }
@@ -131,7 +131,7 @@ impl Sample {
             options.format.header = Some(false);
             options.format.names =
                 (1..=read.columns.len()).map(|i| format!("column_{i}")).collect();
-            match Self::read(files, &options)? {
+            match Self::read(files, &options, &[])? {
                 Read::Sample(sample) => Self { headerless: true, ..sample },
                 Read::NotUtf8(error) => return Err(error),
             }
@@ -142,18 +142,19 @@ impl Sample {
         Ok(sample)
     }
 
-    /// Reads the file at `path` as `options` say.
-    pub fn read_as(path: &Path, options: &Ingestion) -> Result<Self> {
-        match Self::read(&[path.to_owned()], options)? {
+    /// Reads the file at `path` as `options` say. Where it begins is recognised by these `columns`, as in an
+    /// ingestion.
+    pub fn read_as(path: &Path, options: &Ingestion, columns: &[String]) -> Result<Self> {
+        match Self::read(&[path.to_owned()], options, columns)? {
             Read::Sample(sample) => Ok(sample),
             Read::NotUtf8(error) => Err(error),
         }
     }
 
-    fn read(files: &[PathBuf], options: &Ingestion) -> Result<Read> {
+    fn read(files: &[PathBuf], options: &Ingestion, columns: &[String]) -> Result<Read> {
         let mut sample = Self { every: 1, ..Self::default() };
         for path in files {
-            if let Some(error) = sample.take(path, options)? {
+            if let Some(error) = sample.take(path, options, columns)? {
                 return Ok(Read::NotUtf8(error));
             }
         }
@@ -166,9 +167,14 @@ impl Sample {
     }
 
     /// Takes the rows of the file at `path`; returns an error that another encoding may cure.
-    fn take(&mut self, path: &Path, options: &Ingestion) -> Result<Option<Error>> {
+    fn take(
+        &mut self,
+        path: &Path,
+        options: &Ingestion,
+        columns: &[String],
+    ) -> Result<Option<Error>> {
         let place = path.display().to_string();
-        let (opened, _) = formats::open(path, options, &[], 1)?;
+        let (opened, _) = formats::open(path, options, columns, 1)?;
         let mut reader = ChunkReader::of(opened, path, CHUNK_BYTES).without_digest();
         let Some(first) = reader.header()? else { return Ok(None) };
         let mut ignored = FormatChanges::default();

@@ -115,6 +115,20 @@ fn sound_rows_have_no_problem_even_with_a_bad_one_among_many() {
 }
 
 #[test]
+fn a_header_below_titles_is_found_as_an_ingestion_finds_it() {
+    let rows: String =
+        (0..20).map(|i| format!("DE,{i},{}\n", if i % 4 == 0 { "yes" } else { "no" })).collect();
+    for lead in ["Clients of May\n\n", "Clients of May;;\n"] {
+        let text = format!("{lead}land,age,left\n{rows}").replace(',', ";");
+        for text in [text.clone(), text.replace(';', ",")] {
+            let checked = checked(SCHEMA, &[("in/a.csv", text.as_bytes())]);
+            assert_eq!(checked.problems, [], "{text}");
+            assert_eq!((checked.rows, checked.positives), (20, Some((5, 20))));
+        }
+    }
+}
+
+#[test]
 fn each_kind_of_trouble_is_told() {
     let here = |text: &str| checked(SCHEMA, &[("in/a.csv", text.as_bytes())]).problems;
     assert_eq!(here("age,left\n1,yes\n2,no\n"), [Problem::NoColumn("land".into())]);

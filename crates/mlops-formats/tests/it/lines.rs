@@ -73,3 +73,26 @@ fn rows_of_other_formats_are_numbered_through() {
     let (good, bad) = read("t.xlsx", &workbook(&[("S", sheet)]), 1 << 20);
     assert_eq!((good, bad), (vec![3, 4, 5, 6, 7, 8, 10, 11, 12], vec![9]));
 }
+
+#[test]
+fn repeated_rows_of_other_dialects_and_formats_are_named_by_their_lines() {
+    let names = table::COLUMNS.join(",") + "\n";
+    let rows: String = (0..30).map(|i| format!("\"c\n{i}\",{i},2,3,{}\n", i % 2)).collect();
+    let text = names + &rows + "\"c\n7\",7,2,3,1\n\"c\n9\",9,2,3,1\n";
+    for (name, bytes, first) in [
+        ("t.csv", text.replace(',', ";").into_bytes(), 2),
+        ("t.csv", format!("Clients\n\n{text}").into_bytes(), 4),
+        ("t.csv.gz", table::gzip(text.as_bytes()), 2),
+    ] {
+        let scene = table::scene(&serde_json::json!({}));
+        scene.file(&format!("in/{name}"), bytes);
+        let report = scene.ingest().unwrap();
+        let said = &report.warnings[0];
+        for (again, before) in [(30, 7), (31, 9)] {
+            let part = format!("line {} (corporation", first + 2 * again);
+            assert!(said.contains(&part), "{part} in {said}");
+            let part = format!("repeats line {}", first + 2 * before);
+            assert!(said.contains(&part), "{part} in {said}");
+        }
+    }
+}

@@ -6,6 +6,7 @@
 //! warning never takes a noticeable share of the time of a large ingestion. Not for dropping rows:
 //! see `crate::dataset::sink`.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
@@ -34,6 +35,8 @@ const MANY: f64 = 0.05;
 const EXAMPLES: usize = 3;
 /// Bytes that a run reads to find examples: of the files, and of the data set.
 const LOOK: Look = Look { files: 1 << 20, data: 2 << 20 };
+/// About so many bytes is a row of a file that cannot be read in part.
+const ROW_BYTES: u64 = 64;
 /// Bytes read at a time.
 const PIECE: usize = 1 << 16;
 
@@ -162,8 +165,9 @@ fn examples(
     // The line and the ids of each row, by its hash.
     let mut rows: HashMap<u128, (u64, String)> = HashMap::new();
     let mut found = Vec::new();
-    let mut input = opened(&path)?.0.take(look.files);
-    let looked = reader.lines(&mut input, &path, PIECE, |table, _, _, lines| {
+    let seen = Cell::new(0_u64);
+    let mut note = |table: &Table, lines: &[u64]| {
+        seen.set(seen.get() + table.len() as u64);
         for (i, (hash, line)) in table.hashes.iter().zip(lines).enumerate() {
             if is_forgotten(table, i) {
                 continue;
@@ -180,10 +184,23 @@ fn examples(
             }
         }
         enough(found.len())
-    });
+    };
+    let mut input = opened(&path)?.0.take(look.files);
+    let looked = reader.lines(&mut input, &path, PIECE, |table, _, _, lines| note(table, lines));
+    let plain = looked.is_ok() || seen.get() > 0;
     look.files = input.limit();
+    if !plain {
+        // A file of another format cannot be cut off after so many bytes; what is counted is rows.
+        let most = look.files / ROW_BYTES;
+        let reader = reader.of_sources(&context.config).with_chunk_bytes(PIECE);
+        let looked = reader.lines_at(&path, |table, _, _, lines| {
+            note(table, lines)?;
+            enough(if seen.get() < most { 0 } else { EXAMPLES })
+        });
+        look.files = look.files.saturating_sub(seen.get() * ROW_BYTES);
+        drop(looked);
+    }
     // If the search stopped early (the limit may cut a record in two), what it found is still true.
-    drop(looked);
     let own = segments.iter().find(|s| Some(s.sha256) == file.sha256);
     if file.counts.duplicates_across == 0 || own.is_none_or(|own| own.first_row == 0) {
         return Ok(found);
