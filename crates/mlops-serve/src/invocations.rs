@@ -49,7 +49,7 @@ pub(crate) async fn invoke(call: Call) -> Result<Response, Problem> {
         };
         body.bytes = Bytes::new();
         room_for(&app, &mut body.share, &predicted)?;
-        record(&app, &loaded, &id, &predicted, body.large);
+        record(&app, &loaded, &id, &predicted, body.large)?;
         let mut parts = vec![
             Part::Text(b"{\"predictions\":[".to_vec()),
             Part::Labels,

@@ -1,5 +1,5 @@
-//! The ledger's figures in `/metrics`, read at most every few seconds and with a time limit: a disk
-//! that hangs must not block the other metrics.
+//! The ledger's figures in `/metrics`, read at most every few seconds, or when another release is live, and
+//! with a time limit: a disk that hangs must not block the other metrics.
 //!
 //! Not for their content: see `mlops_core::stage::prometheus`.
 
@@ -20,21 +20,33 @@ const AGE: Duration = Duration::from_secs(5);
 /// How long to wait for them.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The figures last read, and when.
+/// The figures last read.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
-    last: Mutex<Option<(Duration, String)>>,
+    last: Mutex<Option<Reading>>,
     busy: AtomicBool,
+}
+
+/// Figures, when they were read, and the release that was live then.
+#[derive(Debug, Clone)]
+struct Reading {
+    at: Duration,
+    live: Option<ReleaseId>,
+    text: String,
 }
 
 impl Figures {
     /// The figures as text.
     pub(crate) async fn text(self: &Arc<Self>, context: &Context, live: &Live) -> String {
         let now = context.clock.elapsed();
-        let fresh = self.last().is_some_and(|(at, _)| now.saturating_sub(at) < AGE);
+        let loaded = live.get();
+        let id = loaded.as_ref().map(|loaded| loaded.id.clone());
+        // Those of the release before are not for the one that the other metrics name.
+        let fresh =
+            self.last().is_some_and(|last| now.saturating_sub(last.at) < AGE && last.live == id);
         if !fresh && !self.busy.swap(true, Ordering::AcqRel) {
             let (ours, context) = (Arc::clone(self), context.clone());
-            let score = live.get().and_then(|loaded| {
+            let score = loaded.and_then(|loaded| {
                 loaded.score.as_ref().map(|score| (loaded.id.clone(), score.evaluation.f1))
             });
             let reading = tokio::task::spawn_blocking(move || {
@@ -43,16 +55,16 @@ impl Figures {
                     String::new()
                 });
                 let mut last = ours.last.lock().unwrap_or_else(PoisonError::into_inner);
-                *last = Some((context.clock.elapsed(), text));
+                *last = Some(Reading { at: context.clock.elapsed(), live: id, text });
                 drop(last);
                 ours.busy.store(false, Ordering::Release);
             });
             let _ = tokio::time::timeout(PATIENCE, reading).await;
         }
-        self.last().map(|(_, text)| text).unwrap_or_default()
+        self.last().map(|last| last.text).unwrap_or_default()
     }
 
-    fn last(&self) -> Option<(Duration, String)> {
+    fn last(&self) -> Option<Reading> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -237,7 +237,7 @@ pub(crate) async fn infer(call: Call) -> Result<Response, Problem> {
         let mut predicted = of_rows(&loaded, &body, wishes, |rows| fill(&asked.inputs, rows))?;
         room_for(&app, &mut body.share, &predicted)?;
         let id = id.or_callers(asked.id.as_deref());
-        record(&app, &loaded, &id, &predicted, body.large);
+        record(&app, &loaded, &id, &predicted, body.large)?;
         let explained =
             predicted.contributions.take().map(|found| found.with(&app.service().config.reasons));
         let points = std::mem::take(&mut predicted.points);

@@ -14,6 +14,9 @@ use crate::table::schema::Schema;
 /// Numbers as programs and our own files spell them: a decimal point, no thousands separator.
 pub const CANONICAL: NumberFormat = NumberFormat { decimal: '.', thousands: None };
 
+/// 2^53: beyond it, doubles cannot represent every integer.
+const EXACT: u128 = 1 << 53;
+
 /// Which spellings give a number the value that it was read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spelling {
@@ -108,6 +111,31 @@ impl CellReader {
         }
     }
 
+    /// Whether `number`, which was not spelt as a text, is one of the missing values: `-999` among them means
+    /// -999 and -999.0.
+    #[inline]
+    pub fn is_missing_number(&self, number: f64) -> bool {
+        // Without a negative zero, equal numbers have equal bits.
+        let same = |a: f64, b: f64| (a + 0.0).to_bits() == (b + 0.0).to_bits();
+        !self.missing_numbers.is_empty()
+            && self.missing_numbers.iter().any(|missing| match *missing {
+                // Other integers may have the same double.
+                Number::Integer(missing) if missing.unsigned_abs() > EXACT => false,
+                missing => same(missing.value(), number),
+            })
+    }
+
+    /// Likewise, for an integer.
+    #[inline]
+    pub fn is_missing_integer(&self, integer: i128) -> bool {
+        !self.missing_numbers.is_empty()
+            && self.missing_numbers.iter().any(|missing| match *missing {
+                Number::Integer(missing) => missing == integer,
+                // A float among them has a fraction, or is beyond 64 bits.
+                Number::Float(_) => false,
+            })
+    }
+
     /// The reason why `text` is not read as a number.
     pub fn no_number(&self, text: &str) -> String {
         let text = text.trim();
@@ -192,6 +220,12 @@ mod tests {
             let found = coded.number(text).map(|(value, _)| value.is_nan());
             assert_eq!(found, Some(missing), "{text}");
         }
+        assert_eq!([-999.0, 999.0].map(|n| coded.is_missing_number(n)), [true, false]);
+        assert_eq!([-999, 999].map(|n| coded.is_missing_integer(n)), [true, false]);
+        let long = CellReader::new(&schema, &names(&["9999999999999999"]), NumberFormat::default());
+        let close = [9_999_999_999_999_999, 10_000_000_000_000_000];
+        assert_eq!(close.map(|n| long.is_missing_integer(n)), [true, false]);
+        assert!(!long.is_missing_number(1e16));
         let comma = NumberFormat { decimal: ',', thousands: Some('.') };
         let comma = CellReader::new(&schema, &[], comma);
         let value = |text| comma.number(text).map(|(value, _)| value);

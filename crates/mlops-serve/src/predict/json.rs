@@ -420,7 +420,7 @@ impl<'de> Visitor<'de> for Cell<'_, '_> {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.rows.text(self.c, if value { "true" } else { "false" });
+        self.rows.truth(self.c, value);
         Ok(())
     }
 

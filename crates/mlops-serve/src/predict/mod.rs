@@ -107,7 +107,7 @@ pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
             Outcome::Predicted(predicted) => {
                 body.bytes = Bytes::new();
                 room_for(&shared, &mut body.share, &predicted)?;
-                record(&shared, &loaded, &id, &predicted, body.large);
+                record(&shared, &loaded, &id, &predicted, body.large)?;
                 let answer = predicted.json(&loaded, &shared.service().config.reasons, body.share);
                 Ok(Step::Done(body::json(answer, &loaded)))
             }
@@ -124,7 +124,7 @@ pub(crate) async fn predict(call: Call) -> Result<Response, Problem> {
                 let source = csv::Source::file(file, &path, &loaded);
                 let predicted = of_csv(source, &loaded, wishes)?;
                 room_for(&app, &mut share, &predicted)?;
-                record(&app, &loaded, &id, &predicted, true);
+                record(&app, &loaded, &id, &predicted, true)?;
                 let answer = predicted.json(&loaded, &app.service().config.reasons, share);
                 drop(body);
                 Ok(body::json(answer, &loaded))
@@ -228,19 +228,26 @@ pub(crate) fn room_for(
 }
 
 /// Counts and logs predictions that will be answered; `large` ones may wait briefly for the log.
+///
+/// # Errors
+/// If labels could never be joined with them.
 pub(crate) fn record(
     app: &Shared,
     loaded: &Loaded,
     id: &RequestId,
     predicted: &Predicted,
     large: bool,
-) {
+) -> Result<(), Problem> {
+    if app.predictions.is_some() {
+        id.check(app.context.config.labels.by)?;
+    }
     loaded.counts.add(&predicted.probabilities, loaded.model.training.threshold);
     if let Some(log) = &app.predictions {
         let at = rfc3339(app.context.clock.now());
         let request = Request { at: &at, id: id.as_str(), inference_id: id.callers() };
         log.note(request, loaded, predicted, large);
     }
+    Ok(())
 }
 
 /// Lends an empty table with the columns of `loaded` whose memory is reused; `bytes` is the size of

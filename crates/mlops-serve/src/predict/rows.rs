@@ -138,7 +138,7 @@ impl<'a> Rows<'a> {
             };
             match *value {
                 Value::Null => self.null(c),
-                Value::Truth(value) => self.text(c, if value { "true" } else { "false" }),
+                Value::Truth(value) => self.truth(c, value),
                 Value::Natural(value) => self.integer(c, value as f64, value),
                 Value::Negative(value) => self.integer(c, value as f64, value),
                 Value::Real(value) => self.number(c, value),
@@ -162,20 +162,22 @@ impl<'a> Rows<'a> {
 
     /// Adds a number for column `c`.
     pub(crate) fn number(&mut self, c: usize, value: f64) {
-        let rows = self.table.len();
-        if let Slot::Numeric { index, .. } = self.loaded.columns.slot(c)
-            && self.table.numeric[index].len() == rows
-        {
-            // Ingestion has no negative zero.
-            return self.table.numeric[index].push(value + 0.0);
+        if let Slot::Numeric { index, .. } = self.loaded.columns.slot(c) {
+            let missing = self.cells.is_missing_number(value);
+            return self.numeric(c, index, value, missing);
         }
         if value.fract() == 0.0 && value.abs() >= EXACT {
             self.fault(Some(c), || {
                 "a number as large as this one loses digits: send it as a text".to_owned()
             });
         } else if value.fract() == 0.0 {
+            let mut buffer = itoa::Buffer::new();
             #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
-            self.text(c, itoa::Buffer::new().format(value as i64));
+            let digits = buffer.format(value as i64);
+            match self.with_fraction(c, digits) {
+                Some(text) => self.text(c, &text),
+                None => self.text(c, digits),
+            }
         } else {
             self.text(c, zmij::Buffer::new().format(value));
         }
@@ -183,10 +185,58 @@ impl<'a> Rows<'a> {
 
     /// Adds an integer for column `c`: `value` for a numeric column, the digits of `exact` for
     /// another.
-    pub(crate) fn integer(&mut self, c: usize, value: f64, exact: impl itoa::Integer) {
-        match self.loaded.columns.slot(c) {
-            Slot::Numeric { .. } => self.number(c, value),
-            _ => self.text(c, itoa::Buffer::new().format(exact)),
+    pub(crate) fn integer(
+        &mut self,
+        c: usize,
+        value: f64,
+        exact: impl itoa::Integer + Into<i128> + Copy,
+    ) {
+        if let Slot::Numeric { index, .. } = self.loaded.columns.slot(c) {
+            let missing = self.cells.is_missing_integer(exact.into());
+            return self.numeric(c, index, value, missing);
+        }
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(exact);
+        let known = self.knows(c, digits);
+        match (!known).then(|| self.with_fraction(c, digits)).flatten() {
+            Some(text) => self.text(c, &text),
+            None => self.text(c, digits),
+        }
+    }
+
+    /// Adds a truth value for column `c`.
+    pub(crate) fn truth(&mut self, c: usize, value: bool) {
+        let spellings = if value { ["true", "True", "TRUE"] } else { ["false", "False", "FALSE"] };
+        let known = spellings.iter().find(|text| self.knows(c, text));
+        self.text(c, known.unwrap_or(&spellings[0]));
+    }
+
+    /// Whether `text` is a category of column `c` that training has seen, or that counts as missing.
+    fn knows(&self, c: usize, text: &str) -> bool {
+        let Slot::Categorical { index, .. } = self.loaded.columns.slot(c) else { return false };
+        let feature = &self.loaded.model.encoder.categorical[index];
+        feature.level(text).is_some() || self.cells.text(text).is_empty()
+    }
+
+    /// The whole number `digits` as `7.0`, as programs write it in files if other numbers of its column
+    /// have a fraction or are missing, if that is a category of column `c`. JSON does not tell the two
+    /// spellings apart.
+    fn with_fraction(&self, c: usize, digits: &str) -> Option<String> {
+        let categorical = matches!(self.loaded.columns.slot(c), Slot::Categorical { .. });
+        categorical.then(|| format!("{digits}.0")).filter(|text| self.knows(c, text))
+    }
+
+    /// Adds a number for the numeric column `c`, the `index`th of these.
+    fn numeric(&mut self, c: usize, index: usize, value: f64, missing: bool) {
+        let rows = self.table.len();
+        let column = &mut self.table.numeric[index];
+        if column.len() > rows {
+            self.fault(Some(c), || TWICE.to_owned());
+        } else if missing {
+            self.null(c);
+        } else {
+            // Ingestion has no negative zero.
+            column.push(value + 0.0);
         }
     }
 
@@ -236,7 +286,7 @@ impl<'a> Rows<'a> {
                 Some(label) => self.table.labels.push(label),
                 None => self.unknown_label(c, text),
             },
-            _ => self.fault(Some(c), || "the field is there twice".to_owned()),
+            _ => self.fault(Some(c), || TWICE.to_owned()),
         }
     }
 
@@ -335,6 +385,7 @@ impl<'a> Rows<'a> {
     }
 }
 
+const TWICE: &str = "the field is there twice";
 /// Why a missing value can be a fault.
 pub(crate) const UNFILLED: &str = "the value is missing, and this model fills none: it was trained with \"training.missing\" \
      \"drop\" or \"reject\"";

@@ -19,6 +19,8 @@ mod answers;
 mod browser;
 /// Clients one by one: limits, proxies, and what is told of those refused.
 mod clients;
+/// Values that JSON spells in one way and files in several: coded missing values, categories.
+mod coded;
 /// The description of the service against the service.
 mod description;
 /// A disk that hangs.

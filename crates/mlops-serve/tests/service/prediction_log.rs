@@ -290,3 +290,43 @@ fn lines_have_features_and_the_callers_id_where_that_is_wanted() {
     );
     assert_eq!((reading.unwrap().lines, table.len()), (5_003, 5_003));
 }
+
+#[test]
+fn an_inference_id_that_cannot_be_logged_is_refused_where_labels_are_joined_by_it() {
+    let service = json!({ "prediction_log_path": "log" });
+    let by = |by: &str| Scene::deployed(&json!({ "service": service, "labels": { "by": by } }));
+    let (joined, other) = (by("inference_id"), by("ids"));
+    let ask = |service: &Service, id: &str, path: &str| {
+        let headers = [("content-type", "text/csv"), ("x-inference-id", id)];
+        service.ask("POST", path, &headers, rows(2, 5, false).as_bytes()).status
+    };
+    let infer = |service: &Service, id: &str| {
+        let tensor = |name: &str, kind: &str, value: Value| json!({ "name": name, "shape": [1], "datatype": kind, "data": [value] });
+        let inputs = [
+            tensor("age", "INT64", json!(40)),
+            tensor("balance", "FP64", json!(0.1)),
+            tensor("country", "BYTES", json!("de")),
+        ];
+        service.post("/v2/models/model/infer", &json!({ "id": id, "inputs": inputs })).status
+    };
+    let long = "x".repeat(129);
+    let ours = joined.serve();
+    for path in ["/prediction", "/invocations"] {
+        assert_eq!(ask(&ours, &long, path), 400, "{path}");
+        assert_eq!(ask(&ours, "order 17 für Köln", path), 200, "{path}");
+        assert_eq!(ask(&ours, "", path), 200, "{path}");
+    }
+    assert_eq!([infer(&ours, &long), infer(&ours, ""), infer(&ours, "b")], [400, 200, 200]);
+    ours.ended();
+    let found: Vec<Value> =
+        lines(&joined).iter().map(|line| line["inference_id"].clone()).collect();
+    let order = json!("order 17 für Köln");
+    let (order, none) = (&order, &Value::Null);
+    let both = [order, order, none, none];
+    let expected: Vec<&Value> = both.into_iter().chain(both).collect();
+    assert_eq!(found[..8].iter().collect::<Vec<_>>(), expected);
+    assert_eq!(found[8..], [Value::Null, json!("b")]);
+    // Elsewhere the id is only a remark.
+    let theirs = other.serve();
+    assert_eq!([ask(&theirs, &long, "/prediction"), infer(&theirs, &long)], [200, 200]);
+}

@@ -34,6 +34,26 @@ fn wait(service: &Service, release: &ReleaseId) -> Duration {
 }
 
 #[test]
+fn metrics_are_about_the_release_that_they_name() {
+    let (scene, releases) = two();
+    let context = scene.context();
+    let service = scene.serve();
+    for release in releases.iter().chain(&releases) {
+        context.store().promote(release).unwrap();
+        wait(&service, release);
+        let metrics = service.get("/metrics");
+        let text = metrics.text();
+        let lines = text.lines().filter(|line| {
+            ["mlops_model_info{", "mlops_model_f1{"].iter().any(|name| line.starts_with(name))
+        });
+        let named: Vec<&str> = lines.collect();
+        assert_eq!(named.len(), 2, "{named:?}");
+        let of = format!("version=\"{release}\"");
+        assert!(named.iter().all(|line| line.contains(&of)), "{release}: {named:?}");
+    }
+}
+
+#[test]
 fn no_request_fails_or_mixes_models_during_promotions_and_rollbacks() {
     let (scene, releases) = two();
     let context = scene.context();
