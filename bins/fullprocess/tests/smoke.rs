@@ -225,6 +225,17 @@ fn a_test_file_of_the_user_s_is_never_overwritten_whatever_its_name() {
 }
 
 #[test]
+fn rows_whose_time_is_not_understood_are_not_left_out_of_a_hold_out_in_silence() {
+    let scene = drifted();
+    let timed = CONFIG.replacen('{', r#"{"holdout": {"time": "corporation"},"#, 1);
+    scene.file("config.json", timed);
+    let done = FULLPROCESS.run(scene.root(), &["--accept", "--quiet"]);
+    for part in ["200 of 200 new rows have no time in the column", "\"corporation\"", "\"s0\""] {
+        assert!(done.stderr.contains(part), "{part} in {done:#?}");
+    }
+}
+
+#[test]
 fn when_many_start_at_once_one_works_and_the_others_give_way() {
     let scene = drifted();
     let children: Vec<Child> = (0..20).map(|_| start(&scene)).collect();

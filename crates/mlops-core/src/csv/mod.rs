@@ -34,6 +34,7 @@ pub mod formats;
 pub mod header;
 pub mod newest;
 pub mod number;
+mod numbering;
 pub mod outcome;
 pub(crate) mod parallel;
 pub(crate) mod parse;

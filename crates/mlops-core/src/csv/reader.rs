@@ -20,6 +20,7 @@ use crate::csv::evidence::Signs;
 use crate::csv::formats::{self, Opened, Place, Wants, is_our_own};
 use crate::csv::header::{Layout, Purpose};
 use crate::csv::number::missing_numbers;
+use crate::csv::numbering::Numbering;
 use crate::csv::parallel::{self, Made};
 use crate::csv::parse::{Parsed, RowParser};
 use crate::csv::pipeline::{Piece, Worker};
@@ -28,7 +29,7 @@ use crate::csv::row_hash::{Row, RowHasher};
 use crate::csv::values::Wanted;
 use crate::platform::digest::Digest;
 use crate::table::Table;
-use crate::table::schema::Schema;
+use crate::table::schema::{Role, Schema};
 use crate::{Result, text};
 
 /// Reads the rows of a file; the methods set what is read and how.
@@ -369,18 +370,18 @@ impl<'a> RowReader<'a> {
         place: &Path,
         mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[u64]) -> Result<()>,
     ) -> Result<Reading> {
-        self.batches(reader, place, |table, first, faults, rows, line| {
-            let lines: Vec<u64> = rows.iter().map(|row| line + u64::from(row.line)).collect();
+        self.batches(reader, place, |table, first, faults, rows, number| {
+            let lines: Vec<u64> = rows.iter().map(|row| number(u64::from(row.line))).collect();
             visit(table, first, faults, &lines)
         })
     }
 
-    /// Passes batches to `visit`, with their rows and the line on which they begin.
+    /// Passes batches to `visit`, with their rows and the numbers that their lines have in the file.
     fn batches(
         &self,
         reader: ChunkReader<impl Read>,
         place: &Path,
-        mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[Row], u64) -> Result<()>,
+        mut visit: impl FnMut(&Table, u64, Vec<Fault>, &[Row], &dyn Fn(u64) -> u64) -> Result<()>,
     ) -> Result<Reading> {
         let mut reader = reader.without_digest();
         let mut reading = Reading::default();
@@ -389,7 +390,7 @@ impl<'a> RowReader<'a> {
         };
         let (mut chunk, mut parsed) = (Vec::new(), Parsed::default());
         let mut batch = Table::new(self.schema);
-        let mut first = 0;
+        let (mut first, mut numbering) = (0, Numbering::default());
         while let Some(position) = reader.next_chunk(&mut chunk, parser.shape())? {
             parser.parse(&chunk, position.offset.unwrap_or(0), &mut parsed);
             parser.amend(&mut parsed, &position.source, &position.refused);
@@ -399,11 +400,14 @@ impl<'a> RowReader<'a> {
                 let hash = Some(row.hash).filter(|_| self.wanted.hashes);
                 batch.push_canonical(bytes, self.schema, hash, self.wanted.ids);
             }
-            let faults = faults(&parsed, first, line);
-            reading.note(None, &parsed.rejected, |at| line + at);
+            let place = position.place.as_ref();
+            let number = numbering.next(place, line, u64::from(parsed.lines));
+            let faults = faults(&parsed, first, &number);
+            let of_part = |at| place.map_or(line + at, |place| place.number(at));
+            reading.note(place, &parsed.rejected, of_part);
             let records = (parsed.rows.len() + parsed.rejected.len()) as u64;
             reading.rows_read += records;
-            visit(&batch, first, faults, &parsed.rows, line)?;
+            visit(&batch, first, faults, &parsed.rows, &number)?;
             first += records;
             line += u64::from(parsed.lines);
         }
@@ -476,7 +480,15 @@ impl<'a> RowReader<'a> {
             let columns = Columns::default().theirs(self.schema);
             return formats::open_our_own(path, &columns, self.threads);
         }
-        formats::open(path, options, &options.columns.theirs(self.schema), self.threads)
+        let mut columns = options.columns.theirs(self.schema);
+        if self.purpose == Purpose::Prediction {
+            // The header is recognised by these columns, and rows to predict seldom have a label.
+            let ours = self.schema.columns().iter();
+            let target = ours.zip(&columns).find(|(column, _)| column.role == Role::Target);
+            let target = target.map(|(_, theirs)| theirs.clone());
+            columns.retain(|theirs| Some(theirs) != target.as_ref());
+        }
+        formats::open(path, options, &columns, self.threads)
     }
 
     /// A parser for what follows the header, and the line on which that begins; `None` if all lines
@@ -500,13 +512,13 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// The rejected records of a piece whose first record and line have these numbers.
-pub(crate) fn faults(parsed: &Parsed, first: u64, line: u64) -> Vec<Fault> {
+/// The rejected records of a piece whose first record has the number `first`, and whose lines have these numbers.
+pub(crate) fn faults(parsed: &Parsed, first: u64, number: impl Fn(u64) -> u64) -> Vec<Fault> {
     let fault = |(before, rejected): (usize, &Rejected)| {
         let good = parsed.rows.partition_point(|row| u64::from(row.line) < rejected.line);
         Fault {
             row: first + (before + good) as u64,
-            line: line + rejected.line,
+            line: number(rejected.line),
             column: rejected.column.as_ref().map(|c| c.1.clone()).unwrap_or_default(),
             message: rejected.message.clone(),
         }

@@ -134,11 +134,26 @@ fn list_as(folder: InputFolder<'_>, reading: &Ingestion) -> Result<Listing> {
 }
 
 fn reason_to_ignore(name: &str, path: &Path, reading: &Ingestion) -> Option<&'static str> {
-    reason_by_name(name, reading).or_else(|| {
-        // An entry that cannot be examined is taken, so that it is recorded as unreadable.
-        fs::metadata(path).ok().and_then(|found| files::other_than_data(found.file_type()))
-    })
+    // An entry that cannot be examined is taken, so that it is recorded as unreadable.
+    let kind = || fs::metadata(path).ok().map(|found| found.file_type());
+    match reason_by_name(name, reading) {
+        // Its name is not what matters.
+        Some(NO_ENDING) if kind().is_some_and(|kind| kind.is_dir()) => Some(WITHIN),
+        Some(reason) => Some(reason),
+        None => {
+            kind().and_then(
+                |kind| {
+                    if kind.is_dir() { Some(WITHIN) } else { files::other_than_data(kind) }
+                },
+            )
+        }
+    }
 }
+
+const NO_ENDING: &str = "its name has no ending of a format that is read, such as .csv";
+/// Why the files in a folder within a folder are not read.
+const WITHIN: &str = "a folder: to read the files in it, add an entry to \"sources\" with a \
+     \"pattern\" such as \"**/*.csv\"";
 
 /// Why a file of this name is not taken, wherever it is.
 pub(crate) fn reason_by_name(name: &str, reading: &Ingestion) -> Option<&'static str> {
@@ -148,7 +163,7 @@ pub(crate) fn reason_by_name(name: &str, reading: &Ingestion) -> Option<&'static
     } else if last.starts_with('~') || last.starts_with('#') {
         Some("temporary file of an editor")
     } else if reading.format.kind.is_none() && !formats::takes(last) {
-        Some("its name has no ending of a format that is read, such as .csv")
+        Some(NO_ENDING)
     } else {
         None
     }
@@ -236,10 +251,15 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         fs::create_dir(dir.path().join("h.csv")).unwrap();
+        fs::create_dir(dir.path().join("2026")).unwrap();
         let listing = list(input(dir.path())).unwrap();
         let names: Vec<_> = listing.candidates.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names, ["a.CSV", "b.csv"]);
-        assert_eq!(listing.ignored.len(), 6);
+        assert_eq!(listing.ignored.len(), 7);
+        for folder in ["h.csv", "2026"] {
+            let ignored = listing.ignored.iter().find(|entry| entry.name == folder).unwrap();
+            assert!(ignored.reason.contains("a folder") && ignored.reason.contains("\"sources\""));
+        }
         let error = list(input(&dir.path().join("none"))).unwrap_err().to_string();
         assert!(error.contains("input_folder_path"), "{error}");
     }

@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use crate::evaluation::entity::Place;
 use crate::table::Table;
 use crate::table::schema::Schema;
+use crate::text;
 
 /// The column with the time of a row.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,67 @@ impl MomentColumn {
         }
     }
 }
+
+/// Rows whose time is not known, counted.
+#[derive(Debug, Default)]
+pub(crate) struct Untimed {
+    /// Rows without a time.
+    rows: u64,
+    /// Those of them that have something else in its place.
+    misread: u64,
+    /// What the first of these have.
+    first: Option<String>,
+}
+
+impl Untimed {
+    /// The time of row `i`; a row without any is counted.
+    pub(crate) fn at(&mut self, moments: MomentColumn, table: &Table, i: usize) -> Option<f64> {
+        let moment = moments.at(table, i);
+        if moment.is_none() {
+            self.rows += 1;
+            if let Some(text) = moments.0.text(table, i).filter(|text| !text.trim().is_empty()) {
+                self.misread += 1;
+                self.first.get_or_insert_with(|| text::name(text).into_owned());
+            }
+        }
+        moment
+    }
+
+    /// Why rows of `all` are not held out by the time in `column`, if there are any.
+    pub(crate) fn not_held_out(&self, all: usize, column: &str) -> Option<String> {
+        let example = self.first.as_ref().map_or_else(String::new, |first| {
+            format!(", such as the one with \"{first}\", which is {NO_TIME}")
+        });
+        (self.rows > 0).then(|| {
+            format!(
+                "{} of {} have no time in the column \"{}\" (\"holdout.time\"){example}: they are \
+                 not held out, and models are trained on them, even if they are the newest. \
+                 Spell their times like that, or list the column in \"schema.date\" and name its \
+                 spelling in \"ingestion.date_pattern\"",
+                text::count(self.rows),
+                text::plural(all as u64, "new row"),
+                text::name(column)
+            )
+        })
+    }
+
+    /// Why rows count as older than others by the value in `column`, if there are any that have one.
+    pub(crate) fn not_in_order(&self, column: &str) -> Option<String> {
+        let first = self.first.as_ref()?;
+        Some(format!(
+            "{} a value in the column \"{}\" (\"ingestion.order_by\") that is {NO_TIME}, such as \
+             \"{first}\": they count as older than all rows of their key that have a time",
+            match self.misread {
+                1 => "1 row has".to_owned(),
+                n => format!("{} rows have", text::count(n)),
+            },
+            text::name(column)
+        ))
+    }
+}
+
+/// What a text is that cannot be read as a time.
+const NO_TIME: &str = "neither a number nor a date as 2024-03-31 or 2024-03-31T14:05:00";
 
 /// A number as it is, a date as seconds since 1970; without a time zone it is in UTC.
 fn parse(text: &str) -> Option<f64> {
@@ -78,6 +140,35 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_counted_with_an_example() {
+        use crate::table::schema::SchemaFields;
+        let schema = Schema::new(SchemaFields {
+            id: &["day".to_owned()],
+            target: "left",
+            ..SchemaFields::default()
+        });
+        let mut table = Table::new(&schema);
+        for day in ["2024-03-31", "", "25.05.2024", "31.12.2024"] {
+            table.ids[0].push(day);
+        }
+        let moments = MomentColumn::of(&schema, "day").unwrap();
+        let mut untimed = Untimed::default();
+        assert!(
+            untimed.at(moments, &table, 0).is_some() && untimed.at(moments, &table, 1).is_none()
+        );
+        assert!(untimed.not_in_order("day").is_none(), "an empty cell is no mistake");
+        let words = untimed.not_held_out(2, "day").unwrap();
+        assert!(words.starts_with("1 of 2 new rows have no time in the column \"day\""), "{words}");
+        for i in [2, 3] {
+            assert_eq!(untimed.at(moments, &table, i), None);
+        }
+        for words in [untimed.not_in_order("day").unwrap(), untimed.not_held_out(4, "day").unwrap()]
+        {
+            assert!(words.contains("\"25.05.2024\"") && words.contains("2024-03-31"), "{words}");
         }
     }
 }

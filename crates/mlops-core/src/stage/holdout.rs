@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use crate::csv::reader::{RowReader, RowSet, Taken};
 use crate::dataset::rows::RowFile;
 use crate::evaluation::entity::{Entities, Identity, Members};
-use crate::evaluation::moment::MomentColumn;
+use crate::evaluation::moment::{MomentColumn, Untimed};
 use crate::evaluation::split;
 use crate::evaluation::split::Tally;
 use crate::ids::DatasetVersion;
@@ -74,11 +74,15 @@ pub(crate) fn draw(
     let options = config.ingestion.without_line_limit();
     let reader = RowReader::entities(schema, &options, config.limits.threads);
     let path = dataset.location.as_path();
-    let mut offered = Vec::new();
+    let (mut offered, mut untimed) = (Vec::new(), Untimed::default());
     each_row(&reader, path, &entities, new, |entity, table, i| {
-        let moment = moments.and_then(|moments| moments.at(table, i));
+        let moment = moments.and_then(|moments| untimed.at(moments, table, i));
         offered.push(Offered { entity, positive: table.labels[i], moment });
     })?;
+    let column = config.holdout.time.as_deref().unwrap_or_default();
+    if let Some(words) = untimed.not_held_out(offered.len(), column) {
+        tracing::warn!("{words}");
+    }
 
     let tally = workspace.ledger.holdout_tally()?;
     let mut draw =

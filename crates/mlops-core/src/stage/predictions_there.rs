@@ -88,7 +88,7 @@ impl StretchLines<'_> {
         if !parsed.rejected.is_empty() || rows != u64::from(parsed.lines) {
             parser.parse(chunk, offset, parsed);
             numbers = parsed.rows.iter().map(|row| *line + u64::from(row.line)).collect();
-            refused = faults(parsed, 0, *line);
+            refused = faults(parsed, 0, |at| *line + at);
         }
         *line += u64::from(parsed.lines);
         if let Some((log, file)) = log {

@@ -7,7 +7,7 @@ use mlops_testkit::{Folder, Random, repetitions};
 
 use crate::table;
 
-fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     let numeric = table::COLUMNS[1..4].iter().map(|c| (*c).to_owned()).collect::<Vec<_>>();
     let id = [table::COLUMNS[0].to_owned()];
     Schema::new(SchemaFields {

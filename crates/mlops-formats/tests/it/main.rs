@@ -21,6 +21,8 @@ mod dialects;
 mod hostile;
 /// JSON: what a row is.
 mod json;
+/// The lines of rows to predict.
+mod lines;
 /// The data set as Parquet, beside the CSV file.
 mod output;
 /// Pages of Parquet, and parts that are decoded on several threads.

@@ -15,7 +15,7 @@ use crate::dataset::counts::FileCounts;
 use crate::dataset::latest::{Dated, Fate, Fates, Race};
 use crate::dataset::rows::RowFile;
 use crate::evaluation::entity::Identity;
-use crate::evaluation::moment::MomentColumn;
+use crate::evaluation::moment::{MomentColumn, Untimed};
 use crate::ledger::{DatasetRecord, Ledger, Segment};
 use crate::run::context::{Context, Workspace};
 use crate::table::schema::Schema;
@@ -127,16 +127,19 @@ fn sift(
     let moments = rule.order_by.as_ref().and_then(|name| MomentColumn::of(schema, name));
     let all = sizes.iter().sum();
     let mut rows = Race::of_rows(all, config.limits.memory, &context.disk, &config.output_folder)?;
-    let mut hashes = Vec::new();
+    let (mut hashes, mut untimed) = (Vec::new(), Untimed::default());
     let file = built.data.0.reopen()?;
     reader.with_ids().stream(file, &place, CHUNK_BYTES, |table, _, _| {
         keys.of(table, &mut hashes);
         for (i, (key, row)) in hashes.iter().zip(&table.hashes).enumerate() {
-            let moment = moments.and_then(|moments| moments.at(table, i));
+            let moment = moments.and_then(|moments| untimed.at(moments, table, i));
             rows.push(&Dated { key: *key, row: *row, moment })?;
         }
         Ok(())
     })?;
+    if let Some(words) = untimed.not_in_order(rule.order_by.as_deref().unwrap_or_default()) {
+        tracing::warn!("{words}");
+    }
     let mut ends = Vec::with_capacity(sizes.len());
     let mut end = 0;
     for size in sizes {
