@@ -2,71 +2,28 @@
 //! fail: the tests of `mlops-sources` have that.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mlops_core::Context;
 use mlops_core::stage::ingest;
 use mlops_sources::Everywhere;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
+use mlops_testkit::s3::{KEYS, Server};
 
-use crate::services::{Cluster, S3_KEYS};
+use crate::services::Cluster;
 use crate::workspace::{Workspace, files, said};
 
-/// Runs servers.
-static RUNTIME: LazyLock<tokio::runtime::Runtime> =
-    LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
-
-/// An S3 server in this process, with the bucket `bucket`, whose objects are files.
-struct Server {
-    folder: tempfile::TempDir,
-    address: SocketAddr,
+fn serving(objects: &[(String, String)]) -> Server {
+    let server = Server::start();
+    objects.iter().for_each(|(name, text)| server.put(name, text.as_bytes()));
+    server
 }
 
-impl Server {
-    fn with(objects: &[(String, String)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let exports = folder.path().join("bucket/exports");
-        fs::create_dir_all(&exports).unwrap();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        let [(_, id), (_, secret)] = S3_KEYS;
-        service.set_auth(SimpleAuth::from_single(id, secret));
-        let service = service.build();
-        let listener = RUNTIME.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        RUNTIME.spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
-                let socket = hyper_util::rt::TokioIo::new(socket);
-                let http = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(async move {
-                    // A client that is killed breaks its connection off.
-                    let _ = http.serve_connection(socket, service).await;
-                });
-            }
-        });
-        let server = Self { folder, address };
-        for (name, text) in objects {
-            server.put(name, text);
-        }
-        server
-    }
-
-    fn put(&self, name: &str, text: &str) {
-        fs::write(self.folder.path().join("bucket/exports").join(name), text).unwrap();
-    }
-
-    fn section(&self) -> String {
-        format!(
-            r#","sources": [{{"name": "far", "uri": "s3://bucket/exports/", "endpoint": "http://{}",
-               "region": "us-east-1", "path_style": true, "timeout": "20s"}}]"#,
-            self.address
-        )
-    }
+/// The part of a configuration that names its objects as a source.
+fn section(server: &Server) -> String {
+    format!(r#","sources": [{}]"#, server.entry_named("far"))
 }
 
 impl Workspace {
@@ -87,7 +44,7 @@ impl Workspace {
 
     /// Fetches and ingests in this process.
     fn land_alone(&self) {
-        let places = Arc::new(Everywhere::with(&S3_KEYS));
+        let places = Arc::new(Everywhere::with(&KEYS));
         let context = Context { places, ..self.context() };
         let mut workspace = context.open("test").unwrap();
         let options = ingest::Options::default();
@@ -109,14 +66,14 @@ fn one_and_three_executors_fetch_and_ingest_objects_as_one_machine() {
         while cluster.executors.len() < executors {
             cluster.add_executor();
         }
-        let server = Server::with(&objects);
-        let alone = Workspace::with(&[], &server.section());
-        let engine = cluster.engine(partitions, range_mib) + &server.section();
+        let server = serving(&objects);
+        let alone = Workspace::with(&[], &section(&server));
+        let engine = cluster.engine(partitions, range_mib) + &section(&server);
         let spread = Workspace::with(&[], &engine);
         let mut seen = Vec::new();
         for more in [&[][..], &later] {
             for (name, text) in more {
-                server.put(name, text);
+                server.put(name, text.as_bytes());
             }
             alone.land_alone();
             let output = spread.ingest();
@@ -132,11 +89,11 @@ fn one_and_three_executors_fetch_and_ingest_objects_as_one_machine() {
 
 #[test]
 fn an_executor_without_credentials_says_so_and_the_driver_fetches_nothing_itself() {
-    let server = Server::with(&files(1, 50, 63));
+    let server = serving(&files(1, 50, 63));
     let mut cluster = Cluster::of(0);
     cluster.keys = false;
     cluster.add_executor();
-    let spread = Workspace::with(&[], &(cluster.engine(2, 1.0) + &server.section()));
+    let spread = Workspace::with(&[], &(cluster.engine(2, 1.0) + &section(&server)));
     let output = spread.ingest();
     assert_eq!(output.status.code(), Some(1), "{}\n{}", said(&output), cluster.logs());
     let words = "far/0.csv: an executor: there are no credentials";
@@ -146,12 +103,12 @@ fn an_executor_without_credentials_says_so_and_the_driver_fetches_nothing_itself
 
 #[test]
 fn an_executor_that_is_killed_while_objects_are_fetched_changes_nothing() {
-    let server = Server::with(&files(3, 40_000, 64));
-    let alone = Workspace::with(&[], &server.section());
+    let server = serving(&files(3, 40_000, 64));
+    let alone = Workspace::with(&[], &section(&server));
     alone.land_alone();
     let cluster = Cluster::of(3);
     let engine = cluster.engine(12, 0.05).replace(": 120", ": 60");
-    let spread = Workspace::with(&[], &(engine + &server.section()));
+    let spread = Workspace::with(&[], &(engine + &section(&server)));
     let mut driver = spread.start("ingestion");
     let begun = Instant::now();
     // Files that are being fetched have no name yet.

@@ -7,11 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mlops-cluster");
+use mlops_testkit::s3::KEYS;
 
-/// The credentials of S3 servers of tests, which all services and drivers have.
-pub(crate) const S3_KEYS: [(&str, &str); 2] =
-    [("AWS_ACCESS_KEY_ID", "me"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mlops-cluster");
 
 /// Ports that nobody has, below those that are given to anybody.
 fn port() -> u16 {
@@ -112,6 +110,6 @@ fn start(folder: &Path, verb: &str, name: &str, arguments: &[&str], keys: bool) 
     let log = fs::File::create(folder.join(format!("{name}.log"))).unwrap();
     let mut command = Command::new(PROGRAM);
     command.arg(verb).args(arguments).stdin(Stdio::null());
-    command.envs(S3_KEYS.into_iter().filter(|_| keys));
+    command.envs(KEYS.into_iter().filter(|_| keys));
     command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }

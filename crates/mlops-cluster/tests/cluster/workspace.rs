@@ -12,8 +12,9 @@ use mlops_core::platform::clock::SystemClock;
 use mlops_core::platform::disk::Disk;
 use mlops_core::stage::{ingest, score, train};
 use mlops_core::{Config, Context};
+use mlops_testkit::s3::KEYS;
 
-use crate::services::{Cluster, PROGRAM, S3_KEYS};
+use crate::services::{Cluster, PROGRAM};
 
 const HEADER: &str =
     "corporation,lastmonth_activity,lastyear_activity,number_of_employees,exited\n";
@@ -91,7 +92,7 @@ impl Workspace {
     pub(crate) fn start_with(&self, verb: &str, arguments: &[&str]) -> Child {
         let mut command = Command::new(PROGRAM);
         command.arg(verb).arg("--config").arg(self.path("config.json")).args(arguments);
-        command.envs(S3_KEYS);
+        command.envs(KEYS);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }

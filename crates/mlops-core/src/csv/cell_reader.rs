@@ -111,6 +111,11 @@ impl CellReader {
         }
     }
 
+    /// Whether any number is one of the missing values.
+    pub fn has_missing_numbers(&self) -> bool {
+        !self.missing_numbers.is_empty()
+    }
+
     /// Whether `number`, which was not spelt as a text, is one of the missing values: `-999` among them means
     /// -999 and -999.0.
     #[inline]

@@ -280,6 +280,11 @@ impl<R: Read> ChunkReader<R> {
         Ok(())
     }
 
+    /// Whether all that the file still has is in memory.
+    pub(super) fn is_read(&self) -> bool {
+        self.ended && matches!(self.input, Input::Bytes(_))
+    }
+
     /// Offset in the file of the next chunk's first byte.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -88,8 +88,8 @@ pub struct Worker<New, Make> {
 
 /// Cuts what `reader` has after its header into pieces of records of `shape`, works on them on
 /// `workers` threads besides the reader's and the caller's, and passes each piece, in file order, to
-/// `take` on this thread; without workers everything runs on this thread. Returns the states of the
-/// workers.
+/// `take` on this thread; without workers, or for a file of one piece, everything runs on this thread. Returns the
+/// states of the workers.
 ///
 /// Afterwards `reader` knows the digest of the whole file.
 pub fn run<R: Read + Send, S: Send, M: Default + Send>(
@@ -99,8 +99,12 @@ pub fn run<R: Read + Send, S: Send, M: Default + Send>(
     work: &Worker<impl Fn() -> S + Sync, impl Fn(&mut S, &mut Piece<M>) + Sync>,
     mut take: impl FnMut(&mut Piece<M>) -> Result<()>,
 ) -> Result<Vec<S>, Stopped> {
-    let spread =
-        if workers == 0 { None } else { on_workers(reader, shape, workers, work, &mut take) };
+    // One piece gives one thread work, and threads for each of 10,000 small files take longer than the files.
+    let spread = if workers == 0 || reader.is_read() {
+        None
+    } else {
+        on_workers(reader, shape, workers, work, &mut take)
+    };
     spread.unwrap_or_else(|| on_this_thread(reader, shape, work, &mut take))
 }
 
@@ -204,4 +208,45 @@ fn fill<R: Read, M>(
     (piece.source, piece.refused) = (position.source, position.refused);
     piece.values = position.values;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The threads that work on the pieces of a file that is read in pieces of `bytes`.
+    fn threads(bytes: usize) -> Vec<thread::ThreadId> {
+        let text = format!("a,b\n{}", "1,2\n".repeat(1_000));
+        let mut reader = ChunkReader::new(text.as_bytes(), Path::new("t.csv"), bytes);
+        reader.header().unwrap();
+        let work = Worker {
+            state: || (),
+            make: |(): &mut (), piece: &mut Piece<Option<thread::ThreadId>>| {
+                piece.made = Some(thread::current().id());
+            },
+        };
+        let (mut threads, mut taken) = (Vec::new(), 0);
+        let shape = Shape { width: 2, max_bytes: 100 };
+        let states = run(&mut reader, shape, 2, &work, |piece| {
+            threads.extend(piece.made);
+            taken += piece.chunk.len();
+            Ok(())
+        });
+        assert!(!states.unwrap().is_empty());
+        assert_eq!(taken, 4_000);
+        threads
+    }
+
+    #[test]
+    fn only_a_file_of_several_pieces_is_worked_on_by_several_threads() {
+        let here = thread::current().id();
+        assert_eq!(threads(1 << 18), [here]);
+        let mut others = threads(1_000);
+        assert!(others.len() > 3 && !others.contains(&here));
+        others.sort_unstable_by_key(|id| format!("{id:?}"));
+        others.dedup();
+        assert_eq!(others.len(), 2);
+    }
 }

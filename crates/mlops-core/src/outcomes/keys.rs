@@ -5,7 +5,9 @@
 use serde_json::json;
 
 use crate::config::{Config, Ingestion, JoinBy};
+use crate::csv::cell_reader::CANONICAL;
 use crate::csv::forgotten::Forgotten;
+use crate::csv::number::Number;
 use crate::csv::reader::RowReader;
 use crate::prediction_log::Line;
 use crate::table::schema::{Schema, SchemaFields};
@@ -92,15 +94,33 @@ impl Keys {
             if i < column.len() { column.get(i) } else { "" }
         });
         let mut texts: Vec<&str> = texts.collect();
-        if self.by != JoinBy::Ids {
-            if texts.first().is_none_or(|id| id.is_empty()) {
-                return None;
-            }
-            if let Some(row) = texts.get_mut(1).filter(|row| row.is_empty()) {
-                *row = "0";
-            }
+        if self.by != JoinBy::Ids && texts.first().is_none_or(|id| id.is_empty()) {
+            return None;
+        }
+        // However it is spelt: programs write 1.0 where other rows have no number.
+        let row = self.row_number(table, i).map(|row| row.to_string());
+        if let (Some(row), Some(text)) = (&row, texts.get_mut(1)) {
+            *text = row;
         }
         key(&texts)
+    }
+
+    /// The number of the predicted row in its request that row `i` of a file of labels names, by default 0; `None`
+    /// if labels are joined by ids, or if it is not a number of a row.
+    fn row_number(&self, table: &Table, i: usize) -> Option<u64> {
+        let column = table.ids.get(1).filter(|_| self.by != JoinBy::Ids)?;
+        match if i < column.len() { column.get(i) } else { "" } {
+            "" => Some(0),
+            text => match Number::read(text, CANONICAL)? {
+                Number::Integer(number) => u64::try_from(number).ok(),
+                Number::Float(_) => None,
+            },
+        }
+    }
+
+    /// Whether row `i` of a file of labels names a row that no request can have.
+    pub(crate) fn has_no_row(&self, table: &Table, i: usize) -> bool {
+        self.by != JoinBy::Ids && self.row_number(table, i).is_none()
     }
 
     /// The time of row `i` of a file of labels, if it has one.

@@ -249,6 +249,31 @@ impl<'a> Store<'a> {
         parse(&self.folder(id).join(MANIFEST))
     }
 
+    /// The score of release `id` as it was sealed, or why its folder is not what was sealed. Reads no large
+    /// file: [`Self::verify`] examines all of them.
+    pub fn sealed_score(&self, id: &ReleaseId) -> std::result::Result<Vec<u8>, String> {
+        let folder = self.folder(id);
+        if !folder.is_dir() {
+            return Err("its folder is gone".to_owned());
+        }
+        let manifest = self.manifest(id).map_err(|_| "its manifest cannot be read".to_owned())?;
+        let part = |name: &str| manifest.files.get(name).copied();
+        let named = part(ARTIFACT).zip(part(SCORE));
+        let named = named.map(|(model, score)| ReleaseId::new(manifest.dataset, model, score));
+        if named.as_ref() != Some(id) {
+            return Err("its manifest was changed after it was sealed".to_owned());
+        }
+        if let Some(name) = manifest.files.keys().find(|name| !folder.join(name).is_file()) {
+            return Err(format!("{name} is gone"));
+        }
+        let score = files::read(&folder.join(SCORE));
+        let score = score.map_err(|_| format!("{SCORE} cannot be read"))?;
+        if part(SCORE) != Some(Digest::of(&score)) {
+            return Err(format!("{SCORE} is not the file that was sealed"));
+        }
+        Ok(score)
+    }
+
     /// Removes release `id`, whole or not at all; returns whether it is gone. The caller must not
     /// pass the live release.
     pub fn remove(&self, id: &ReleaseId) -> Result<bool> {

@@ -128,6 +128,11 @@ fn check(keys: &Keys, table: &Table, i: usize) -> std::result::Result<(), (Strin
         let message = "nothing says whose label it is".to_owned();
         return Err((keys.columns.first().cloned().unwrap_or_default(), message));
     }
+    if keys.has_no_row(table, i) {
+        let message =
+            "is not the number of a row in its request, which is a whole number from 0".to_owned();
+        return Err((keys.columns.get(1).cloned().unwrap_or_default(), message));
+    }
     match &keys.time {
         Some(column) if keys.time_of(table, i).is_none() => {
             let message = "is neither a date, as 2024-03-31, nor a time, as 2024-03-31T14:05:00Z";

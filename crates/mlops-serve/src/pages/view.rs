@@ -108,6 +108,15 @@ pub(crate) fn trouble(error: Error) -> Problem {
         ErrorKind::Locked(_) => Problem::busy(
             "another program keeps the records locked at the moment: load the page again",
         ),
+        // The words for it have paths, which are for the log only.
+        ErrorKind::Conflict(_) => {
+            let mut problem = Problem::internal(mlops_core::text::causes(&error));
+            problem.detail = "the ledger, which has all records, is gone or empty, or the pointer to the live \
+                              release leads elsewhere: `deployment history`, run where the workspace is, says what \
+                              to do, as does the log of the service under this request id"
+                .into();
+            problem
+        }
         _ => Problem::internal(mlops_core::text::causes(&error)),
     }
 }

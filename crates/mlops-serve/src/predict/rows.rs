@@ -123,6 +123,11 @@ impl<'a> Rows<'a> {
         Some((c, self.loaded.columns.quoted(c).as_bytes()))
     }
 
+    /// Whether every number is a value.
+    pub(crate) fn numbers_are_values(&self) -> bool {
+        !self.cells.has_missing_numbers()
+    }
+
     /// Adds a row with `fields`.
     pub(crate) fn row(&mut self, fields: &[(Key<'_>, Value<'_>)]) {
         for (place, (key, value)) in fields.iter().enumerate() {

@@ -14,7 +14,8 @@ pub(crate) struct Shape<'t> {
     fields: Vec<(&'t [u8], usize)>,
     /// What stands behind the last value.
     end: &'t [u8],
-    /// The number of each field's column among the numeric ones, if there are only such, each once.
+    /// The number of each field's column among the numeric ones, if there are only such, each once, and no number means
+    /// a missing value.
     numeric: Vec<usize>,
 }
 
@@ -35,6 +36,9 @@ impl<'t> Shape<'t> {
             self.fields.push((before, column));
         }
         self.end = between.next().unwrap_or_default();
+        if !rows.numbers_are_values() {
+            return;
+        }
         for (_, column) in &self.fields {
             match rows.loaded.columns.slot(*column) {
                 Slot::Numeric { index, .. } if !self.numeric.contains(&index) => {

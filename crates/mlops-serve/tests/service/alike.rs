@@ -135,7 +135,17 @@ fn a_row_among_others_that_look_like_it_means_what_it_means_alone() {
 fn rows_of_numbers_too() {
     let schema = json!({ "id": ["customer"], "numeric": ["age", "balance"], "target": "churned",
         "positive_label": "yes", "negative_label": "no" });
-    let scene = Scene::deployed(&json!({ "schema": schema }));
-    let [answered, faulty, broken] = compare(&scene.serve(), false, 150);
-    assert!(answered > 5 && faulty > 30 && broken > 20, "{answered} {faulty} {broken}");
+    for missing in [json!([]), json!(["NA", "-7", "99", "1000"])] {
+        let config = json!({ "schema": schema, "ingestion": { "missing_values": missing } });
+        let service = Scene::deployed(&config).serve();
+        let [answered, faulty, broken] = compare(&service, false, 150);
+        assert!(answered > 5 && faulty > 30 && broken > 20, "{answered} {faulty} {broken}");
+        let row = |age: i64| json!({ "age": age, "balance": 1 });
+        let ages = [40, -7, 41, 1_000];
+        let together = ask(&service, &json!(ages.map(row)).to_string()).json();
+        let alone = ages.map(|age| said(&ask(&service, &row(age).to_string()))[0].clone());
+        assert_eq!(together["probabilities"], json!(alone));
+        let imputed = usize::from(missing != json!([])) * 2;
+        assert_eq!(together["imputed"]["age"].as_u64().unwrap_or_default(), imputed as u64);
+    }
 }

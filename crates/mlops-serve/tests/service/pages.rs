@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::http::Answer;
-use crate::scene::{Scene, Service};
+use crate::scene::{HEADER, Scene, Service};
 
 const READ: &str = "read-0123456789abcdef";
 const PREDICT: &str = "predict.0123456789/abcdef";
@@ -56,6 +56,76 @@ fn every_page_is_html_for_browsers_and_json_for_programs() {
     let missing = browse(&service, "/nowhere", &[]).ends_with(404);
     assert!(missing.text().contains("There is no such page"));
     assert!(service.get("/nowhere").ends_with(404).json()["detail"].is_string());
+}
+
+/// The state that the start page shows, and the kinds of what is to be done.
+fn state(service: &Service) -> (Value, Vec<String>, Value) {
+    let start = service.get("/").ends_with(200).json();
+    let to_do = start["to_do"].as_array().unwrap().iter();
+    let kinds = to_do.map(|one| one["kind"].as_str().unwrap().to_owned()).collect();
+    (start["state"].clone(), kinds, start["live"]["score"].clone())
+}
+
+#[test]
+fn the_start_page_says_when_records_or_files_of_the_live_release_are_gone() {
+    let scene = Scene::empty(&json!({}));
+    let people = |ids: std::ops::Range<u32>| {
+        let row = |i: u32| {
+            let age = 18 + i * 37 % 60;
+            let churned = if (age > 47) ^ i.is_multiple_of(9) { "yes" } else { "no" };
+            format!("c{i},{age},{},de,{churned}\n", i * 53 % 97)
+        };
+        format!("{HEADER}{}", ids.map(row).collect::<String>())
+    };
+    scene.file("in/a.csv", people(0..400));
+    scene.file("test/t.csv", people(1000..1200));
+    scene.release();
+    let service = scene.serve();
+    let (before, nothing, score) = state(&service);
+    assert_eq!((&before, nothing.len()), (&json!("good"), 0));
+    assert!(score["f1"].is_number());
+    let gone = |name: &str, away: &str, work: &mut dyn FnMut()| {
+        std::fs::rename(scene.path(name), scene.path(away)).unwrap();
+        work();
+        std::fs::rename(scene.path(away), scene.path(name)).unwrap();
+    };
+    gone("out/ledger.sqlite", "ledger", &mut || {
+        for answer in [service.get("/"), browse(&service, "/", &[]), service.get("/runs")] {
+            let answer = answer.ends_with(500);
+            assert!(
+                answer.text().contains("the ledger, which has all records, is gone"),
+                "{}",
+                answer.text()
+            );
+        }
+    });
+    // As where nothing but models is served.
+    gone("out", "away", &mut || {
+        let (state, to_do, found) = state(&service);
+        assert_eq!((state, found), (json!("unknown"), score.clone()));
+        assert_eq!(to_do, Vec::<String>::new());
+        assert!(!browse(&service, "/", &[]).text().contains("All is well"));
+    });
+    gone("models", "elsewhere", &mut || {
+        let (state, to_do, found) = state(&service);
+        assert_eq!((state, found), (json!("bad"), Value::Null));
+        assert!(to_do.iter().any(|kind| kind == "damaged_release"), "{to_do:?}");
+    });
+    gone("live", "link", &mut || {
+        let (state, to_do, _) = state(&service);
+        assert_eq!(state, "bad");
+        assert!(to_do.iter().any(|kind| kind == "nothing_live"), "{to_do:?}");
+    });
+    // Figures that somebody changed are not shown.
+    let path = std::fs::canonicalize(scene.path("live")).unwrap().join("score.json");
+    let bytes = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, bytes.replacen("\"f1\": 0.", "\"f1\": 1.", 1)).unwrap();
+    let (changed, to_do, found) = state(&service);
+    assert_eq!((changed, found), (json!("bad"), Value::Null));
+    assert!(to_do.iter().any(|kind| kind == "damaged_release"), "{to_do:?}");
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(state(&service), (before, nothing, score));
 }
 
 /// A step that did its work and found something.

@@ -101,6 +101,37 @@ fn a_batch_is_the_same_in_every_form_and_each_time() {
 }
 
 #[test]
+fn the_number_of_a_row_is_one_however_it_is_spelt_or_refused() {
+    let scene = receiving(&json!({ "labels": { "receive": true, "by": "request_id" } }));
+    let service = scene.serve_with(options());
+    let row = json!({ "age": 40, "balance": 1, "country": "de" });
+    let body = json!([row, row, row]).to_string();
+    let headers = [("content-type", "application/json"), ("x-request-id", "q")];
+    service.ask("POST", "/prediction", &headers, body.as_bytes()).ends_with(200);
+    logged(&scene, 3);
+    // As pandas writes a column of numbers in which some are missing.
+    let csv = "request_id,row,churned\nq,,yes\nq,1.0,no\nq,02,yes\n";
+    let answer = send(&service, "text/csv", csv).ends_with(200).json();
+    assert_eq!(
+        (&answer["counts"]["new"], &answer["counts"]["unknown"]),
+        (&json!(3), &json!(0)),
+        "{answer}"
+    );
+    for text in ["-1", "x", "1.5", "1e30", "NaN"] {
+        let labels = json!([{ "request_id": "q", "row": text, "churned": "no" }]);
+        let problem = json_labels(&service, &labels).ends_with(422).json();
+        assert_eq!(problem["errors"][0]["column"], "row", "{text}: {problem}");
+        assert!(
+            problem["errors"][0]["reason"].as_str().unwrap().contains("whole number from 0"),
+            "{problem}"
+        );
+    }
+    service.ended();
+    let labels = joined(&scene).outcomes.labels;
+    assert_eq!((labels.kept, labels.unknown, labels.changed), (3, 0, 0), "{labels:?}");
+}
+
+#[test]
 fn what_was_sent_is_joined_as_files_are() {
     let scene = receiving(&json!({}));
     let service = scene.serve_with(options());

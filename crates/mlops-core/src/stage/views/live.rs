@@ -8,7 +8,6 @@ use crate::Result;
 use crate::evaluation::metrics::Interval;
 use crate::ids::{DatasetVersion, ReleaseId, RunId, Step};
 use crate::ledger::{Action, Ledger};
-use crate::release::{SCORE, parse};
 use crate::run::context::Context;
 use crate::run::decision::Decision;
 use crate::stage::score::Score;
@@ -37,6 +36,8 @@ pub struct LiveRelease {
     pub dataset: Option<DatasetVersion>,
     /// Its score on its test data.
     pub score: Option<LiveScore>,
+    /// Why its folder is not what was sealed, if that can be seen without reading all of it.
+    pub damage: Option<String>,
 }
 
 /// The score of a release in the figures that matter first.
@@ -74,7 +75,11 @@ pub fn live(context: &Context, ledger: Option<&Ledger>) -> Result<Option<LiveRel
     let decided: Option<Decision> =
         decision.and_then(|record| serde_json::from_str(&record.decision).ok());
     let gate = decided.as_ref().and_then(|decision| decision.gate.as_ref());
-    let score: Option<Score> = parse(&releases.folder(&id).join(SCORE)).ok();
+    let (sealed, damage) = match releases.sealed_score(&id) {
+        Ok(bytes) => (Some(bytes), None),
+        Err(why) => (None, Some(why)),
+    };
+    let score = sealed.and_then(|bytes| serde_json::from_slice::<Score>(&bytes).ok());
     let score = score.map(|score| {
         let e = &score.evaluation;
         LiveScore {
@@ -99,5 +104,6 @@ pub fn live(context: &Context, ledger: Option<&Ledger>) -> Result<Option<LiveRel
         dataset: deployment.as_ref().map(|d| d.dataset),
         reason: deployment.map(|d| d.reason),
         score,
+        damage,
     }))
 }

@@ -94,12 +94,18 @@ pub fn read(context: &Context) -> Result<Start> {
     let ledger = Ledger::open_to_read(&context.config.ledger_path())?;
     let live = live::live(context, ledger.as_ref())?;
     let Some(ledger) = ledger else {
+        let runs = live.as_ref().map(|_| Check {
+            name: Area::Runs.name(),
+            state: State::Unknown,
+            words: "There is no ledger: nothing is on record of runs, data and findings".to_owned(),
+            at: None,
+        });
         return Ok(Start {
-            live,
-            checks: Vec::new(),
+            checks: runs.into_iter().chain(live.as_ref().and_then(model)).collect(),
             open_findings: Vec::new(),
-            to_do: Vec::new(),
+            to_do: to_do::of_live(live.as_ref(), None).into_iter().collect(),
             changes: Vec::new(),
+            live,
         });
     };
     let runs = ledger.newest_runs()?;
@@ -122,13 +128,14 @@ pub fn read(context: &Context) -> Result<Start> {
         .into_iter()
         .filter_map(|(area, check)| with_findings(area, check, &open_findings))
         .collect();
-    Ok(Start {
-        to_do: to_do::to_do(context, &ledger, &runs, decision.as_ref())?,
-        changes: changes(&ledger, &runs)?,
-        checks,
-        open_findings,
-        live,
-    })
+    let mut to_do = to_do::to_do(context, &ledger, &runs, decision.as_ref())?;
+    let before = ledger.latest_deployment()?.map(|deployment| deployment.release);
+    if let Some(one) = to_do::of_live(live.as_ref(), before.as_ref())
+        && !to_do.iter().any(|other| other.kind == one.kind)
+    {
+        to_do.insert(0, one);
+    }
+    Ok(Start { to_do, changes: changes(&ledger, &runs)?, checks, open_findings, live })
 }
 
 /// What findings are about, so that each counts where somebody looks for it.
@@ -287,6 +294,14 @@ fn newest_data(ledger: &Ledger) -> Result<Option<Check>> {
 }
 
 fn model(live: &LiveRelease) -> Option<Check> {
+    if let Some(damage) = &live.damage {
+        return Some(Check {
+            name: Area::Model.name(),
+            state: State::Bad,
+            words: format!("{} is damaged: {damage}", live.release),
+            at: None,
+        });
+    }
     let score = live.score.as_ref()?;
     let (state, than) = if score.beats_constant {
         (State::Good, "better than")

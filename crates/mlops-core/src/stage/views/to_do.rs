@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::live::LiveRelease;
 use crate::Result;
 use crate::config::INPUT;
 use crate::expect::Level;
@@ -121,6 +122,36 @@ pub(super) fn to_do(
     }
     all.sort_by_key(|one| std::cmp::Reverse(one.attention));
     Ok(all)
+}
+
+/// What the live release itself needs, which no run has found yet; `before` is the one that went live last.
+pub(super) fn of_live(live: Option<&LiveRelease>, before: Option<&ReleaseId>) -> Option<ToDo> {
+    let (kind, text) = match (live, before) {
+        (Some(live), _) => {
+            let damage = live.damage.as_ref()?;
+            let text = format!("The live release {} is damaged: {damage}", live.release);
+            (FindingKind::DamagedRelease, text)
+        }
+        (None, Some(id)) => {
+            let text = format!("No release is live, although {id} was: its pointer was removed");
+            (FindingKind::NothingLive, text)
+        }
+        (None, None) => return None,
+    };
+    let command = match kind {
+        // Sound releases are made live again without training.
+        FindingKind::NothingLive => Some("fullprocess"),
+        kind => command_for(kind),
+    };
+    Some(ToDo {
+        kind: kind.as_str(),
+        attention: Attention::Person,
+        text,
+        since: None,
+        command: command.map(str::to_owned),
+        page: Some("/releases".to_owned()),
+        challenger: None,
+    })
 }
 
 /// Whether the concern is looked up where it stands now, since it may be over by now.
