@@ -116,8 +116,8 @@ fn sound_rows_have_no_problem_even_with_a_bad_one_among_many() {
 
 #[test]
 fn a_header_below_titles_is_found_as_an_ingestion_finds_it() {
-    let rows: String =
-        (0..20).map(|i| format!("DE,{i},{}\n", if i % 4 == 0 { "yes" } else { "no" })).collect();
+    let row = |i| format!("DE,{i},{}\n", if i % 4 == 0 { "yes" } else { "no" });
+    let rows = (0..20).map(row).collect::<Vec<_>>().concat();
     for lead in ["Clients of May\n\n", "Clients of May;;\n"] {
         let text = format!("{lead}land,age,left\n{rows}").replace(',', ";");
         for text in [text.clone(), text.replace(';', ",")] {

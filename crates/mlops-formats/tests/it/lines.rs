@@ -77,7 +77,8 @@ fn rows_of_other_formats_are_numbered_through() {
 #[test]
 fn repeated_rows_of_other_dialects_and_formats_are_named_by_their_lines() {
     let names = table::COLUMNS.join(",") + "\n";
-    let rows: String = (0..30).map(|i| format!("\"c\n{i}\",{i},2,3,{}\n", i % 2)).collect();
+    let row = |i| format!("\"c\n{i}\",{i},2,3,{}\n", i % 2);
+    let rows = (0..30).map(row).collect::<Vec<_>>().concat();
     let text = names + &rows + "\"c\n7\",7,2,3,1\n\"c\n9\",9,2,3,1\n";
     for (name, bytes, first) in [
         ("t.csv", text.replace(',', ";").into_bytes(), 2),
