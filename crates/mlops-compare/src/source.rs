@@ -17,7 +17,7 @@ use mlops_core::csv::row_hash::RowHasher;
 use mlops_core::dataset::discover::Stamp;
 use mlops_core::platform::digest::Digest;
 use mlops_core::platform::files;
-use mlops_core::{Error, Result};
+use mlops_core::{Error, Result, text};
 
 use crate::cell::Spelling;
 use crate::columns::Fields;
@@ -92,6 +92,21 @@ impl Source {
         })?;
         let mut ignored = FormatChanges::default();
         let names = header::names(&header.bytes, &header.fields, &place, &mut ignored)?;
+        if let [only] = &names[..]
+            && let Some(separator) = [';', '\t', '|'].into_iter().find(|c| only.contains(*c))
+        {
+            // As one column, whole lines would be compared instead of their cells.
+            let shown =
+                if separator == '\t' { "tabs".to_owned() } else { format!("\"{separator}\"") };
+            return Err(Error::schema(
+                &place,
+                format!(
+                    "it seems to be separated by {shown}, but only files with commas are compared: \
+                     save it with commas, or compare versions of the data set; its first line is {}",
+                    text::name(only)
+                ),
+            ));
+        }
         Ok(Self {
             reader,
             names,

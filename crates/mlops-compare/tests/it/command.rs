@@ -254,6 +254,22 @@ fn a_file_with_the_other_decimal_separator_is_refused() {
 }
 
 #[test]
+fn a_file_with_another_separator_is_refused_and_not_compared_as_one_column() {
+    let scene = Scene::new();
+    for separator in [";", "\t", "|"] {
+        for (name, cell) in [("left.csv", "1"), ("right.csv", "1.0")] {
+            let text = format!("client,age\nc,{cell}\n").replace(',', separator);
+            scene.file(name, text);
+        }
+        let error = look(&scene, "left.csv", "right.csv", Options::default()).unwrap_err();
+        let error = error.to_string();
+        for part in ["left.csv", "separated by", "save it with commas"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+}
+
+#[test]
 fn a_report_on_wide_files_is_short() {
     let scene = Scene::new();
     let wide = |letter: char, last: &str| {
