@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::body;
 use crate::call::Call;
 use crate::live::Loaded;
-use crate::predict::Failure;
+use crate::pages::view::trouble;
 use crate::problem::Problem;
 use crate::state::State as Shared;
 
@@ -167,20 +167,20 @@ fn missing(detail: &'static str) -> Problem {
 
 fn ledger(app: &Shared) -> Result<Ledger, Problem> {
     let config = &app.context.config;
-    let opened = Ledger::open_to_read(&config.ledger_path()).map_err(Failure::Inside)?;
+    let opened = Ledger::open_to_read(&config.ledger_path()).map_err(trouble)?;
     opened.ok_or_else(|| missing("nothing is on record yet: run `diagnostics` first"))
 }
 
 /// How the live release was deployed.
 fn deployment(app: &Shared, loaded: &Loaded) -> Result<Option<Deployment>, Problem> {
-    let all = ledger(app)?.deployments().map_err(Failure::Inside)?;
+    let all = ledger(app)?.deployments().map_err(trouble)?;
     Ok(all.into_iter().rev().find(|d| d.release == loaded.id))
 }
 
 /// The newest diagnostics of the live release, without paths.
 fn diagnostics(app: &Shared, loaded: &Loaded) -> Result<Diagnostics, Problem> {
     let (config, ledger) = (&app.context.config, ledger(app)?);
-    let found = diagnose::newest(config, &ledger, &loaded.id).map_err(Failure::Inside)?;
+    let found = diagnose::newest(config, &ledger, &loaded.id).map_err(trouble)?;
     let mut found = found.ok_or_else(|| {
         missing("there are no diagnostics of the live release: run `diagnostics`")
     })?;

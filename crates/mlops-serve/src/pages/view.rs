@@ -101,12 +101,12 @@ fn varying(mut response: Response) -> Response {
     response
 }
 
-/// The problem that `error` is for the client of a page.
+/// The problem that `error`, met while records are read, is for the client.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn trouble(error: Error) -> Problem {
     match error.kind() {
         ErrorKind::Locked(_) => Problem::busy(
-            "another program keeps the records locked at the moment: load the page again",
+            "another program keeps the records locked at the moment: try again",
         ),
         // The words for it have paths, which are for the log only.
         ErrorKind::Conflict(_) => {

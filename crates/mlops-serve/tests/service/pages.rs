@@ -90,7 +90,9 @@ fn the_start_page_says_when_records_or_files_of_the_live_release_are_gone() {
         std::fs::rename(scene.path(away), scene.path(name)).unwrap();
     };
     gone("out/ledger.sqlite", "ledger", &mut || {
-        for answer in [service.get("/"), browse(&service, "/", &[]), service.get("/runs")] {
+        let paths = ["/", "/runs", "/scoring", "/diagnostics", "/summarystats"];
+        let page = [browse(&service, "/", &[])];
+        for answer in paths.map(|path| service.get(path)).into_iter().chain(page) {
             let answer = answer.ends_with(500);
             assert!(
                 answer.text().contains("the ledger, which has all records, is gone"),
