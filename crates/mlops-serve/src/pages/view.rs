@@ -105,9 +105,9 @@ fn varying(mut response: Response) -> Response {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn trouble(error: Error) -> Problem {
     match error.kind() {
-        ErrorKind::Locked(_) => Problem::busy(
-            "another program keeps the records locked at the moment: try again",
-        ),
+        ErrorKind::Locked(_) => {
+            Problem::busy("another program keeps the records locked at the moment: try again")
+        }
         // The words for it have paths, which are for the log only.
         ErrorKind::Conflict(_) => {
             let mut problem = Problem::internal(mlops_core::text::causes(&error));
