@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hyper_util::server::graceful::GracefulShutdown;
 use mlops_core::ids::FindingKind;
+use mlops_core::platform::heap;
 use mlops_core::platform::lines::Lines;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report};
@@ -104,6 +105,7 @@ impl fmt::Display for Served {
 /// `Config` for an address that others can reach without tokens; `Io` if it cannot listen.
 pub fn run(context: &Context, options: Options) -> Result<Served> {
     allow_descriptors(context.config.service.max_connections);
+    heap::give_large_blocks_back();
     // If no thread can be had, tokio would panic.
     let thread = std::thread::Builder::new().spawn(|| {});
     thread.map_err(|_| Error::backend("tokio", mlops_core::platform::threads::NONE))?;

@@ -16,6 +16,7 @@
 //! state |
 //! | [`threads`] | work on several threads, or on one if the system gives no more |
 //! | [`engine::Engine`] | `engine`: what a cluster does for us |
+//! | memory that is given back | `heap` |
 //! | arithmetic | `simd`, `math`, `exact_sum`, `huge_vec` |
 //!
 //! Not for code that knows rows, models or releases.
@@ -27,6 +28,7 @@ pub mod engine;
 pub(crate) mod exact_sum;
 pub mod files;
 pub(crate) mod hashed_file;
+pub mod heap;
 pub mod huge_vec;
 pub mod lines;
 pub mod location;
