@@ -2,9 +2,10 @@
 //!
 //! Not for what is allocated, nor for limits: those are the callers'.
 
-/// Blocks of at least this size come from the system and go back to it at once.
+/// Blocks of at least this size come from the system and go back to it at once; each thread keeps about as much for
+/// smaller ones, since to ask the system for each costs time: with 1 MiB here a body of 3 MiB took 1.8 times the CPU time, with 4 MiB 1.5.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const LARGE: libc::c_int = 1 << 20;
+const LARGE: libc::c_int = 4 << 20;
 
 /// From now on, each large block goes back to the system when it is freed.
 ///
@@ -18,6 +19,7 @@ pub fn give_large_blocks_back() {
         #[expect(unsafe_code, reason = "any two numbers may be passed, at any time")]
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
         }
     }
 }
