@@ -17,10 +17,9 @@
 //! | sum up | `findings`, `examples`, `outcome` | the same for any number of threads and any memory
 //! limit |
 //!
-//! This file joins the steps; [`command`] is `diagnostics compare`, with its options in [`arguments`], and what is said to
-//! the user. What
-//! reads and writes a CSV file (pieces on several threads, records, spellings, hashes, temporary files)
-//! is core's. Not for building data sets: see `mlops_core::dataset`.
+//! This file joins the steps; [`command`] is `diagnostics compare`, with its options in [`arguments`], and what is
+//! said to the user. What reads and writes a CSV file (pieces on several threads, records, spellings, hashes, temporary
+//! files) is core's. Not for building data sets: see `mlops_core::dataset`.
 
 // The header of a file may link to private items: it is read in the sources.
 #![allow(rustdoc::private_intra_doc_links)]

@@ -101,7 +101,7 @@ impl Source {
             return Err(Error::schema(
                 &place,
                 format!(
-                    "it seems to be separated by {shown}, but only files with commas are compared: \
+                    "it seems to be separated by {shown}, but only comma-separated files can be compared: \
                      save it with commas, or compare versions of the data set; its first line is {}",
                     text::name(only)
                 ),

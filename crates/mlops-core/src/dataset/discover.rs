@@ -134,39 +134,40 @@ fn list_as(folder: InputFolder<'_>, reading: &Ingestion) -> Result<Listing> {
 }
 
 fn reason_to_ignore(name: &str, path: &Path, reading: &Ingestion) -> Option<&'static str> {
-    // An entry that cannot be examined is taken, so that it is recorded as unreadable.
-    let kind = || fs::metadata(path).ok().map(|found| found.file_type());
-    match reason_by_name(name, reading) {
-        // Its name is not what matters.
-        Some(NO_ENDING) if kind().is_some_and(|kind| kind.is_dir()) => Some(WITHIN),
-        Some(reason) => Some(reason),
-        None => {
-            kind().and_then(
-                |kind| {
-                    if kind.is_dir() { Some(WITHIN) } else { files::other_than_data(kind) }
-                },
-            )
-        }
+    if let Some(reason) = is_passed_over(name) {
+        return Some(reason);
     }
+    // An entry that cannot be examined is taken, so that it is recorded as unreadable.
+    let kind = fs::metadata(path).ok().map(|found| found.file_type());
+    if kind.is_some_and(|kind| kind.is_dir()) {
+        return Some(
+            "a folder: to read the files in it, add an entry to \"sources\" with a \"pattern\" such as \"**/*.csv\"",
+        );
+    }
+    lacks_ending(name, reading).or_else(|| kind.and_then(files::other_than_data))
 }
-
-const NO_ENDING: &str = "its name has no ending of a format that is read, such as .csv";
-/// Why the files in a folder within a folder are not read.
-const WITHIN: &str = "a folder: to read the files in it, add an entry to \"sources\" with a \
-     \"pattern\" such as \"**/*.csv\"";
 
 /// Why a file of this name is not taken, wherever it is.
 pub(crate) fn reason_by_name(name: &str, reading: &Ingestion) -> Option<&'static str> {
     let last = name.rsplit('/').next().unwrap_or(name);
-    if last.starts_with('.') {
+    is_passed_over(last).or_else(|| lacks_ending(last, reading))
+}
+
+/// Why nothing of this name is meant to be read.
+fn is_passed_over(name: &str) -> Option<&'static str> {
+    if name.starts_with('.') {
         Some("hidden")
-    } else if last.starts_with('~') || last.starts_with('#') {
+    } else if name.starts_with('~') || name.starts_with('#') {
         Some("temporary file of an editor")
-    } else if reading.format.kind.is_none() && !formats::takes(last) {
-        Some(NO_ENDING)
     } else {
         None
     }
+}
+
+/// Why a file of this name is not one of rows.
+fn lacks_ending(name: &str, reading: &Ingestion) -> Option<&'static str> {
+    (reading.format.kind.is_none() && !formats::takes(name))
+        .then_some("its name has no ending of a format that is read, such as .csv")
 }
 
 /// Whether an object's name matches a pattern: `*` and `?` stop at slashes, `**` does not. A pattern

@@ -63,8 +63,8 @@ impl Untimed {
             format!(
                 "{} of {} have no time in the column \"{}\" (\"holdout.time\"){example}: they are \
                  not held out, and models are trained on them, even if they are the newest. \
-                 Spell their times like that, or list the column in \"schema.date\" and name its \
-                 spelling in \"ingestion.date_pattern\"",
+                 Write times as 2024-03-31 or 2024-03-31T14:05:00, or list the column in \
+                 \"schema.date\" and name its spelling in \"ingestion.date_pattern\"",
                 text::count(self.rows),
                 text::plural(all as u64, "new row"),
                 text::name(column)
@@ -88,7 +88,7 @@ impl Untimed {
 }
 
 /// What a text is that cannot be read as a time.
-const NO_TIME: &str = "neither a number nor a date as 2024-03-31 or 2024-03-31T14:05:00";
+const NO_TIME: &str = "neither a number nor a time such as 2024-03-31 or 2024-03-31T14:05:00";
 
 /// A number as it is, a date as seconds since 1970; without a time zone it is in UTC.
 fn parse(text: &str) -> Option<f64> {

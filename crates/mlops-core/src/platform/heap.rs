@@ -3,7 +3,8 @@
 //! Not for what is allocated, nor for limits: those are the callers'.
 
 /// Blocks of at least this size come from the system and go back to it at once; each thread keeps about as much for
-/// smaller ones, since to ask the system for each costs time: with 1 MiB here a body of 3 MiB took 1.8 times the CPU time, with 4 MiB 1.5.
+/// smaller ones, since to ask the system for each costs time: with 1 MiB here a body of 3 MiB took 1.8 times the CPU
+/// time, with 4 MiB 1.5 times.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE: libc::c_int = 4 << 20;
 
@@ -15,7 +16,8 @@ const LARGE: libc::c_int = 4 << 20;
 pub fn give_large_blocks_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        // SAFETY: `mallopt(3)` takes two numbers, keeps no pointer, locks what it changes, and ignores what it does not know.
+        // SAFETY: `mallopt(3)` takes two numbers, keeps no pointer, locks what it changes, and ignores what it does
+        // not know.
         #[expect(unsafe_code, reason = "any two numbers may be passed, at any time")]
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);

@@ -39,9 +39,10 @@ impl<'t> Shape<'t> {
         if !rows.numbers_are_values() {
             return;
         }
+        let mut seen = vec![false; rows.table.numeric.len()];
         for (_, column) in &self.fields {
             match rows.loaded.columns.slot(*column) {
-                Slot::Numeric { index, .. } if !self.numeric.contains(&index) => {
+                Slot::Numeric { index, .. } if !std::mem::replace(&mut seen[index], true) => {
                     self.numeric.push(index);
                 }
                 _ => return self.numeric.clear(),
