@@ -6,12 +6,17 @@
 //! [`super::schema`].
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use chrono::format::{Fixed, Item, StrftimeItems};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 /// Seconds in a day.
 const DAY: f64 = 86_400.0;
+
+/// Days since 1970 that are dates of something that happened or is planned: the years 1800 to 2199. Others mostly stand
+/// for a date that is not known, or has no end.
+pub const LIKELY: Range<f64> = -62_091.0..84_006.0;
 
 /// The days since 1970 of a canonical cell; NaN for an empty one, `None` for any other spelling.
 pub fn canonical(cell: &[u8]) -> Option<f64> {
