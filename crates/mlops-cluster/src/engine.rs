@@ -1,7 +1,7 @@
 //! The engine that core is given: tasks become rows of a table, and Ballista runs a query over it.
 //!
-//! Ballista decides which executor gets which part of the table, moves hashes between executors, and repeats what
-//! was lost. Not for what tasks do: see `mlops_core::stage::elsewhere`.
+//! Ballista decides which executor gets which part of the table, and repeats what was lost. Nothing but tasks and their
+//! answers passes through it: the rest is in files. Not for what tasks do: see `mlops_core::stage::elsewhere`.
 
 use std::collections::BTreeMap;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -19,7 +19,7 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use mlops_core::config::{Ballista, Config, Engine as Configured};
 use mlops_core::platform::disk::Disk;
-use mlops_core::platform::engine::{Engine, Position};
+use mlops_core::platform::engine::Engine;
 use mlops_core::platform::temporary::TemporaryFolder;
 use mlops_core::{Error, Result};
 use tokio::runtime::Runtime;
@@ -70,9 +70,6 @@ fn reach(scheduler: &str) -> Result<()> {
     Err(failed(last))
 }
 
-/// Numbers of stretches are added up modulo this prime, so that no sum is too large.
-const STRETCHES: i64 = 1_000_003;
-
 /// A table of tasks in files, one for each partition; the files go with it.
 struct Table {
     folder: TemporaryFolder,
@@ -81,8 +78,8 @@ struct Table {
 }
 
 impl Cluster {
-    /// Writes a table of tasks, each with the number of its stretch.
-    fn table(&self, tasks: &[(u64, String)]) -> Result<Table> {
+    /// Writes a table of tasks.
+    fn table(&self, tasks: &[String]) -> Result<Table> {
         let partitions = tasks.len().min(self.settings.partitions).max(1);
         let disk = Disk::default();
         disk.create_folder(&self.folder)?;
@@ -90,23 +87,16 @@ impl Cluster {
         let column = |name: &str, of| Field::new(name, of, false);
         let schema = Arc::new(Schema::new(vec![
             column("id", DataType::Int64),
-            column("stretch", DataType::Int64),
             column("task", DataType::Utf8),
         ]));
         let numbered = || (0_i64..).zip(tasks);
         for partition in 0..partitions {
             // Neighbours go to different files: a long task is then less often behind another long one.
             let these: Vec<_> = numbered().skip(partition).step_by(partitions).collect();
-            let stretch = |(_, (stretch, _)): &(i64, &(u64, String))| i64::try_from(*stretch);
-            let stretches: std::result::Result<Vec<i64>, _> = these.iter().map(stretch).collect();
-            let stretches = stretches.map_err(|e| Error::backend("ballista", e))?;
             let ids = these.iter().map(|(id, _)| *id).collect::<Vec<_>>();
-            let texts = these.iter().map(|(_, (_, task))| task.as_str()).collect::<Vec<_>>();
-            let columns: Vec<ArrayRef> = vec![
-                Arc::new(Int64Array::from(ids)),
-                Arc::new(Int64Array::from(stretches)),
-                Arc::new(StringArray::from(texts)),
-            ];
+            let texts = these.iter().map(|(_, task)| task.as_str()).collect::<Vec<_>>();
+            let columns: Vec<ArrayRef> =
+                vec![Arc::new(Int64Array::from(ids)), Arc::new(StringArray::from(texts))];
             let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
             let batch = batch.map_err(|e| Error::backend("arrow", e))?;
             let written = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), None);
@@ -123,19 +113,13 @@ impl Cluster {
         Ok(Table { folder, partitions, tasks: tasks.len() })
     }
 
-    /// The rows of `sql` about the tables `tasks` and `hashes`, as far as these are there.
-    fn query(
-        &self,
-        table: Option<&Table>,
-        hashes: &[PathBuf],
-        sql: &str,
-    ) -> Result<Vec<RecordBatch>> {
+    /// The numbers and answers of the tasks of `table`.
+    fn query(&self, table: &Table) -> Result<Vec<RecordBatch>> {
         let scheduler = &self.settings.scheduler;
         reach(scheduler)?;
         let deadline = self.settings.deadline;
         let query = async {
-            let partitions = table.map_or(0, |table| table.partitions);
-            let config = session::config(partitions.max(self.settings.partitions))?;
+            let config = session::config(table.partitions.max(self.settings.partitions))?;
             let state = session::state(config)?;
             let url = format!("df://{scheduler}");
             let context = SessionContext::remote_with_state(&url, state).await?;
@@ -143,18 +127,10 @@ impl Cluster {
             for function in functions::all() {
                 context.register_udf(ScalarUDF::clone(&function));
             }
-            let all = ParquetReadOptions::default();
-            if let Some(table) = table {
-                let folder = std::path::absolute(table.folder.path())?;
-                context.register_parquet("tasks", folder.display().to_string(), all).await?;
-            }
-            if !hashes.is_empty() {
-                let paths: Vec<String> = hashes.iter().map(|p| p.display().to_string()).collect();
-                let options = ParquetReadOptions::default().file_extension(".hashes");
-                let found = context.read_parquet(paths, options).await?;
-                context.register_table("hashes", found.into_view())?;
-            }
-            context.sql(sql).await?.collect().await
+            let folder = std::path::absolute(table.folder.path())?.display().to_string();
+            context.register_parquet("tasks", folder, ParquetReadOptions::default()).await?;
+            let sql = format!("SELECT id, {CARRY_OUT}(task) AS answer FROM tasks");
+            context.sql(&sql).await?.collect().await
         };
         let outcome = self.runtime.block_on(async { tokio::time::timeout(deadline, query).await });
         match outcome {
@@ -175,62 +151,6 @@ impl Cluster {
             }
         }
     }
-
-    /// How many rows of `hashes` equal one with a lower position.
-    ///
-    /// When an executor is lost, Ballista makes again what others need of it, and has been seen to pass some
-    /// of it on twice and some not at all. That every row was counted once is therefore checked against the
-    /// files themselves: by the number of rows, and by that of their stretches.
-    fn duplicates(&self, hashes: &[PathBuf]) -> Result<i64> {
-        let mut there = Extent::default();
-        for path in hashes {
-            let (rows, stretch) = crate::hashes::extent(path)?;
-            there.rows += rows;
-            there.stretches += rows * (stretch % STRETCHES);
-        }
-        let batches = self.query(None, hashes, &counting())?;
-        let counted = Extent { rows: sum_of(&batches, 1)?, stretches: sum_of(&batches, 2)? };
-        counted.check(there)?;
-        Ok(there.rows - sum_of(&batches, 0)?)
-    }
-}
-
-/// How many rows there are, and a sum that tells whether they are those of all stretches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Extent {
-    rows: i64,
-    /// For each row, the number of its stretch modulo [`STRETCHES`].
-    stretches: i64,
-}
-
-impl Extent {
-    /// Refuses what was counted unless it is what is `there`.
-    fn check(self, there: Self) -> Result<()> {
-        if self == there {
-            return Ok(());
-        }
-        let Self { rows, stretches } = there;
-        Err(worthless(&if self.rows == rows {
-            format!(
-                "counted as many rows as there are, {rows}, but rows of some stretches more than once and of others \
-                 not at all (the sum of the numbers of their stretches is {} and must be {stretches})",
-                self.stretches
-            )
-        } else {
-            format!("counted {} rows where there are {rows}", self.rows)
-        }))
-    }
-}
-
-/// The sum of a column of integers, of which an empty one is 0.
-fn sum_of(batches: &[RecordBatch], column: usize) -> Result<i64> {
-    let mut sum = 0;
-    for batch in batches {
-        let values = cast(batch.column(column), &DataType::Int64);
-        let values = values.map_err(|e| Error::backend("arrow", e))?;
-        sum += values.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
-    }
-    Ok(sum)
 }
 
 /// What an answer that cannot be right is.
@@ -264,21 +184,8 @@ fn in_order(batches: &[RecordBatch], tasks: usize) -> Result<Vec<String>> {
 
 impl Engine for Cluster {
     fn run(&self, tasks: Vec<String>) -> Result<Vec<String>> {
-        let tasks: Vec<(u64, String)> = tasks.into_iter().map(|task| (0, task)).collect();
         let table = self.table(&tasks)?;
-        let sql = format!("SELECT id, {CARRY_OUT}(task, NULL) AS answer FROM tasks");
-        in_order(&self.query(Some(&table), &[], &sql)?, table.tasks)
-    }
-
-    fn sift(&self, hashes: &[PathBuf], tasks: Vec<(u64, String)>) -> Result<Vec<String>> {
-        let table = self.table(&tasks)?;
-        let due = self.duplicates(hashes)?;
-        let batches = self.query(Some(&table), hashes, &sifting())?;
-        let found = sum_of(&batches, 2)?;
-        if found != due {
-            return Err(worthless(&format!("found {found} duplicates where there are {due}")));
-        }
-        in_order(&batches, table.tasks)
+        in_order(&self.query(&table)?, table.tasks)
     }
 
     fn range_bytes(&self) -> u64 {
@@ -290,71 +197,23 @@ impl Engine for Cluster {
     }
 }
 
-/// The query that finds duplicates and has the others written.
-///
-/// Only hashes and positions are grouped and joined, 24 bytes a row, and only those hashes that come more than once
-/// are joined. `DISTINCT ON` and `ROW_NUMBER` would hold all rows of a group. Tasks without duplicates come from
-/// the first part of the union; an outer join would do as well, but inner joins are what Ballista is used for most.
-/// Whatever of the input is missing, fewer duplicates are found and never others, which their number shows.
-fn sifting() -> String {
-    let (stretch, file) = Position::SHIFTS;
-    let (stretch, file) = (1_i64 << stretch, 1_i64 << file);
-    format!(
-        "SELECT id, {CARRY_OUT}(task, positions) AS answer, duplicates FROM (
-           SELECT max(id) AS id, max(task) AS task, array_agg(position) AS positions,
-                  count(position) AS duplicates FROM (
-             SELECT stretch, id, task, CAST(NULL AS BIGINT) AS position FROM tasks
-             UNION ALL
-             SELECT a.position / {stretch} AS stretch,
-                    CAST(NULL AS BIGINT) AS id,
-                    CAST(NULL AS VARCHAR) AS task,
-                    CASE WHEN a.position / {file} = f.first / {file}
-                         THEN -1 - a.position ELSE a.position END AS position
-             FROM hashes a JOIN (
-               SELECT high, low, min(position) AS first
-               FROM hashes GROUP BY high, low HAVING count(*) > 1
-             ) f ON a.high = f.high AND a.low = f.low
-             WHERE a.position > f.first
-           ) GROUP BY stretch
-         )"
-    )
-}
-
-/// The query that counts different hashes, rows, and what tells their stretches apart.
-fn counting() -> String {
-    let stretch = 1_i64 << Position::SHIFTS.0;
-    format!(
-        "SELECT count(*) AS different, sum(n) AS rows, sum(of) AS stretches FROM (
-           SELECT count(*) AS n, sum((position / {stretch}) % {STRETCHES}) AS of
-           FROM hashes GROUP BY high, low
-         )"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_count_says_what_is_wrong() {
-        let there = Extent { rows: 10, stretches: 40 };
-        assert!(there.check(there).is_ok());
-        let said = |counted: Extent| counted.check(there).unwrap_err().to_string();
-        let fewer = said(Extent { rows: 9, ..there });
-        assert!(fewer.contains("counted 9 rows where there are 10"), "{fewer}");
-        let others = said(Extent { stretches: 41, ..there });
-        assert!(others.contains("as many rows as there are, 10,"), "{others}");
-        assert!(others.contains("is 41 and must be 40"), "{others}");
-    }
-
-    #[test]
-    fn a_sum_goes_over_all_batches_whatever_the_width_of_their_integers() {
-        let batch = |values: ArrayRef| RecordBatch::try_from_iter([("n", values)]).unwrap();
-        let batches = [
-            batch(Arc::new(Int64Array::from(vec![Some(7), None]))),
-            batch(Arc::new(datafusion::arrow::array::UInt32Array::from(vec![5, 1]))),
-        ];
-        assert_eq!(sum_of(&batches, 0).unwrap(), 13);
-        assert_eq!(sum_of(&[], 0).unwrap(), 0);
+    fn answers_are_in_the_order_of_tasks_and_each_comes_once() {
+        let batch = |ids: &[i64]| {
+            let texts = ids.iter().map(|id| format!("answer {id}"));
+            let texts = StringArray::from(texts.collect::<Vec<_>>());
+            let ids: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
+            RecordBatch::try_from_iter([("id", ids), ("answer", Arc::new(texts))]).unwrap()
+        };
+        let found = in_order(&[batch(&[2]), batch(&[]), batch(&[1, 0])], 3).unwrap();
+        assert_eq!(found, ["answer 0", "answer 1", "answer 2"]);
+        for wrong in [&[0, 1][..], &[0, 1, 1], &[0, 1, 3], &[0, 1, 2, 2]] {
+            let words = in_order(&[batch(wrong)], 3).unwrap_err().to_string();
+            assert!(words.contains("where 3 answers were due"), "{words}");
+        }
     }
 }

@@ -6,24 +6,21 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use mlops_compare::there;
-use mlops_core::platform::engine::Position;
-use mlops_core::stage::elsewhere::{self, Duplicate};
+use mlops_core::stage::elsewhere;
 use mlops_sources::Everywhere;
 
-use crate::hashes;
-
-/// The name of the function: `mlops_carry_out(task, duplicates)`.
+/// The name of the function: `mlops_carry_out(task)`.
 pub(crate) const CARRY_OUT: &str = "mlops_carry_out";
 
 /// All functions of ours.
 pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
-    let signature = Signature::any(2, Volatility::Volatile);
+    let signature = Signature::any(1, Volatility::Volatile);
     vec![Arc::new(ScalarUDF::new_from_impl(CarryOut { signature }))]
 }
 
@@ -51,14 +48,12 @@ impl ScalarUDFImpl for CarryOut {
         let columns = ColumnarValue::values_to_arrays(&args.args)?;
         let tasks = cast(&columns[0], &DataType::Utf8)?;
         let tasks = tasks.as_string::<i32>();
-        let duplicates = &columns[1];
         let mut answers = Vec::with_capacity(tasks.len());
         for row in 0..tasks.len() {
             if tasks.is_null(row) {
                 return Err(DataFusionError::Execution("a row has no task".to_owned()));
             }
-            let duplicates = duplicates_at(duplicates, row)?;
-            let answer = carry_out(tasks.value(row), &duplicates);
+            let answer = carry_out(tasks.value(row));
             answers.push(answer.map_err(|error| in_full(&error))?);
         }
         Ok(ColumnarValue::Array(Arc::new(StringArray::from(answers))))
@@ -66,36 +61,14 @@ impl ScalarUDFImpl for CarryOut {
 }
 
 /// Carries out a task with the code of the crate that made it.
-fn carry_out(task: &str, duplicates: &[Duplicate]) -> mlops_core::Result<String> {
+fn carry_out(task: &str) -> mlops_core::Result<String> {
     if let Some(task) = task.strip_prefix(there::PREFIX) {
         return there::carry_out(task);
     }
-    let work = || elsewhere::carry_out(task, duplicates, &hashes::open, &Everywhere::new());
+    let work = || elsewhere::carry_out(task, &Everywhere::new());
     // This thread is one of Ballista's runtime, in which no other runtime may wait, as that of a place does.
     std::thread::scope(|scope| scope.spawn(work).join())
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// The duplicates in a row: positions, those whose first is in the same file as -1 less the position.
-fn duplicates_at(lists: &dyn Array, row: usize) -> Result<Vec<Duplicate>> {
-    if lists.data_type() == &DataType::Null || lists.is_null(row) {
-        return Ok(Vec::new());
-    }
-    let Some(lists) = lists.as_list_opt::<i32>() else {
-        let found = lists.data_type();
-        return Err(DataFusionError::Execution(format!("duplicates are a list, not {found}")));
-    };
-    let list = lists.value(row);
-    let Some(numbers) = list.as_primitive_opt::<Int64Type>() else {
-        let found = list.data_type();
-        return Err(DataFusionError::Execution(format!("positions are integers, not {found}")));
-    };
-    let duplicate = |number: i64| {
-        let within = number < 0;
-        let number = if within { -(number + 1) } else { number };
-        Duplicate { position: Position::from_number(number.unsigned_abs()), within }
-    };
-    Ok(numbers.iter().flatten().map(duplicate).collect())
 }
 
 /// An error with its causes, since only text gets back to the driver.

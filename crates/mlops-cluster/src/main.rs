@@ -5,7 +5,6 @@
 mod address;
 mod engine;
 mod functions;
-mod hashes;
 mod serve;
 mod session;
 

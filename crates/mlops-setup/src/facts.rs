@@ -25,7 +25,7 @@ const NUMBERS: [NumberFormat; 6] = [
     NumberFormat { decimal: ',', thousands: Some('\'') },
 ];
 /// Spellings of dates besides ISO 8601. Where two of them fit all cells, the first one is proposed.
-const DATES: [&str; 9] = [
+const DATES: [&str; 19] = [
     "%d.%m.%Y",
     "%d/%m/%Y",
     "%m/%d/%Y",
@@ -34,7 +34,17 @@ const DATES: [&str; 9] = [
     "%d.%m.%Y %H:%M",
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
     "%d-%b-%Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d-%m-%y",
+    "%d-%b-%y",
 ];
 /// Words for a missing value, in lower case, that are not among the defaults.
 const GAPS: [&str; 20] = [

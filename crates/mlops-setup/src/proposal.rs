@@ -242,6 +242,12 @@ impl Proposal {
                 "dates could also be spelt {rival} instead of {date}: look at \"ingestion.date_pattern\""
             ));
         }
+        if let Some(date) = spelling.date.filter(|date| date.contains("%y")) {
+            self.doubts.push(format!(
+                "years of dates have two digits (\"{date}\"): 69 to 99 are read as 1969 to 1999, 00 to 68 as \
+                 2000 to 2068; if some are older or newer, write years with four digits"
+            ));
+        }
         if !sample.only_later.is_empty() {
             self.doubts.push(format!(
                 "some files have more columns than the first one, which are left out: {}",

@@ -151,6 +151,33 @@ fn a_german_export_is_read_as_it_was_meant() {
 }
 
 #[test]
+fn dates_are_read_by_the_spelling_that_they_have() {
+    for (spelling, pattern, two_digits) in [
+        ("{d:02}.{m:02}.{y}", Some("%d.%m.%Y"), false),
+        ("{d:02}.{m:02}.{yy}", Some("%d.%m.%y"), true),
+        ("{m:02}/{d:02}/{yy}", Some("%m/%d/%y"), true),
+        ("{m:02}/{d:02}/{y} 09:15:00 PM", Some("%m/%d/%Y %I:%M:%S %p"), false),
+        ("{y}-{m:02}-{d:02} 09:15:00+02", None, false),
+    ] {
+        let scene = Scene::new();
+        let row = |i: usize| {
+            let (day, month) = (mixed(i, 4, 28) + 1, mixed(i, 5, 12) + 1);
+            let date = spelling.replace("{d:02}", &format!("{day:02}"));
+            let date = date.replace("{m:02}", &format!("{month:02}"));
+            let date = date.replace("{yy}", "24").replace("{y}", "2024");
+            format!("{},{date},{}", mixed(i, 1, 9_000), mixed(i, 6, 2))
+        };
+        scene.file("a.csv", lines("income,opened,left", 300, row));
+        let proposal = scene.init("a.csv").proposal;
+        let (json, _) = scene.config();
+        assert_eq!(json["schema"]["date"][0], "opened", "{spelling}");
+        assert_eq!(json["ingestion"]["date_pattern"].as_str(), pattern, "{spelling}");
+        let told = proposal.doubts.iter().any(|doubt| doubt.contains("two digits"));
+        assert_eq!(told, two_digits, "{spelling}: {:?}", proposal.doubts);
+    }
+}
+
+#[test]
 fn what_gives_the_label_away_is_left_out_and_said() {
     let scene = Scene::new();
     let row = |i: usize| {

@@ -17,7 +17,9 @@ use crate::workspace::{Workspace, files, said};
 
 fn serving(objects: &[(String, String)]) -> Server {
     let server = Server::start();
-    objects.iter().for_each(|(name, text)| server.put(name, text.as_bytes()));
+    for (name, text) in objects {
+        server.put(name, text.as_bytes());
+    }
     server
 }
 

@@ -123,19 +123,19 @@ impl Workspace {
         hidden.flat_map(within).map(|e| e.file_name().into_string().unwrap()).collect()
     }
 
-    /// Waits until a training under way has so many files whose names begin with `start`.
-    pub(crate) fn await_files(&self, start: &str, count: usize, cluster: &Cluster) {
-        assert!(self.have_come(start, count), "{}", cluster.logs());
+    /// Waits until work under way has so many files whose names have `part` in them.
+    pub(crate) fn await_files(&self, part: &str, count: usize, cluster: &Cluster) {
+        assert!(self.have_come(part, count), "{}", cluster.logs());
     }
 
     /// The same, where nobody has logs.
-    pub(crate) fn await_some(&self, start: &str, count: usize) {
-        assert!(self.have_come(start, count), "no {start} in two minutes");
+    pub(crate) fn await_some(&self, part: &str, count: usize) {
+        assert!(self.have_come(part, count), "no {part} in two minutes");
     }
 
-    fn have_come(&self, start: &str, count: usize) -> bool {
+    fn have_come(&self, part: &str, count: usize) -> bool {
         let begun = Instant::now();
-        let there = || self.under_way().iter().filter(|name| name.starts_with(start)).count();
+        let there = || self.under_way().iter().filter(|name| name.contains(part)).count();
         while there() < count {
             if begun.elapsed() > Duration::from_mins(2) {
                 return false;

@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,10 +41,6 @@ impl Engine for Restless {
             assert!(before.is_none_or(|before| before == answer), "a task has one answer");
         }
         Ok(answers.into_iter().flatten().collect())
-    }
-
-    fn sift(&self, _: &[PathBuf], _: Vec<(u64, String)>) -> Result<Vec<String>> {
-        unreachable!("a comparison asks for nothing of the kind")
     }
 
     fn range_bytes(&self) -> u64 {

@@ -61,11 +61,23 @@ pub(super) fn holdout(
     };
     if let Some(Latest { key, .. }) = ingestion.latest(schema) {
         let grouped = group.clone().or_else(|| time.is_none().then(ids));
-        if grouped.is_some_and(|group| group.is_empty() || group.iter().any(|c| !key.contains(c))) {
+        let within =
+            |group: Vec<String>| !group.is_empty() && group.iter().all(|c| key.contains(c));
+        // A key that is itself wrong is told of with its own name.
+        let known = |name: &String| {
+            schema.columns().iter().any(|c| c.name == *name && c.role != Role::Target)
+        };
+        if !key.is_empty() && key.iter().all(known) && grouped.is_some_and(|group| !within(group)) {
+            let instead = serde_json::json!(key);
+            let given =
+                if group.is_some() { "must" } else { "stands for the id columns, and must" };
             section.problem(
                 "group",
-                "must name columns of \"ingestion.key\", since \"ingestion.on_change\" is \"latest\": a model \
-                 could else be trained on the newer of two rows and tested on the older one",
+                &format!(
+                    "{given} name columns of \"ingestion.key\", since \"ingestion.on_change\" is \
+                     \"latest\": a model could else be trained on the newer of two rows and tested on \
+                     the older one. Set it to {instead}"
+                ),
             );
         }
     }

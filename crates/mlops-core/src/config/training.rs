@@ -2,6 +2,8 @@
 //!
 //! Not for choosing what the data decide: see `evaluation::cutoff` and `model::fit`.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -81,6 +83,9 @@ const THRESHOLDS: &str = "a number from 0 to 1, \"prior\", or one of {\"maximize
                           {\"min_recall\": 0.8}, {\"min_precision\": 0.8}, {\"top\": 0.1}, {\"cost\": \
                           {\"false_positive\": 1, \"false_negative\": 5}}";
 
+/// What a wrong prediction may cost. Only the ratio of both costs matters, and sums over all rows must stay finite.
+const COSTS: RangeInclusive<f64> = 1e-12..=1e12;
+
 pub(super) fn training(mut section: Section, schema: &Schema) -> (Training, Shapes) {
     let default = Training::default();
     let (c, search_c) = penalty(&mut section, default.c);
@@ -146,7 +151,7 @@ fn penalty(section: &mut Section, default: Option<f64>) -> (Option<f64>, bool) {
 /// threshold, so that the rows predicted positive are those of the balanced fit at 0.5.
 fn threshold(section: &mut Section, weight: ClassWeight, default: f64) -> (f64, ThresholdRule) {
     let share = json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1});
-    let cost = json!({"type": "number", "exclusiveMinimum": 0});
+    let cost = json!({"type": "number", "minimum": COSTS.start(), "maximum": COSTS.end()});
     let costs = json!({"type": "object", "additionalProperties": false,
         "required": ["false_positive", "false_negative"],
         "properties": {"false_positive": cost, "false_negative": cost}});
@@ -166,7 +171,13 @@ fn threshold(section: &mut Section, weight: ClassWeight, default: f64) -> (f64, 
     };
     let found = match &value {
         Value::String(word) if word == "prior" => Some((default, ThresholdRule::Prior)),
-        Value::Object(map) => rule(map).map(|rule| (default, rule)),
+        Value::Object(map) => match rule(map) {
+            Ok(rule) => Some((default, rule)),
+            Err((key, problem)) => {
+                section.problem(&format!("threshold{key}"), &problem);
+                return (default, ThresholdRule::Given);
+            }
+        },
         value => {
             let number = value.as_f64().filter(|number| (0.0..=1.0).contains(number));
             number.map(|number| (number, ThresholdRule::Given))
@@ -178,27 +189,42 @@ fn threshold(section: &mut Section, weight: ClassWeight, default: f64) -> (f64, 
     })
 }
 
-/// The rule in an object with exactly one known key.
-fn rule(map: &Map<String, Value>) -> Option<ThresholdRule> {
+/// The rule in an object with exactly one known key; or what is wrong with it, after the key below `threshold`.
+fn rule(map: &Map<String, Value>) -> Result<ThresholdRule, (String, String)> {
     let mut entries = map.iter();
-    let (Some((key, value)), None) = (entries.next(), entries.next()) else { return None };
-    let share = || value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0);
+    let (Some((key, value)), None) = (entries.next(), entries.next()) else {
+        let given = Value::Object(map.clone());
+        return Err((String::new(), format!("must be {THRESHOLDS}, not {given}")));
+    };
+    let wrong = |expected: &str| (format!(".{key}"), format!("must be {expected}, not {value}"));
+    let share = || {
+        let share = value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0);
+        share.ok_or_else(|| wrong("a number above 0 and at most 1"))
+    };
     match key.as_str() {
         "maximize" => {
             let aim = Aim::ALL.into_iter().find(|aim| value.as_str() == Some(aim.name()));
-            aim.map(ThresholdRule::Maximize)
+            let names = Aim::ALL.map(|aim| format!("\"{}\"", aim.name())).join(", ");
+            aim.map(ThresholdRule::Maximize).ok_or_else(|| wrong(&format!("one of {names}")))
         }
         "min_recall" => share().map(ThresholdRule::MinRecall),
         "min_precision" => share().map(ThresholdRule::MinPrecision),
         "top" => share().map(ThresholdRule::Top),
         "cost" => {
-            let costs = value.as_object().filter(|costs| costs.len() == 2)?;
-            let cost = |key: &str| costs.get(key)?.as_f64().filter(|cost| *cost > 0.0);
-            let (false_positive, false_negative) =
-                (cost("false_positive")?, cost("false_negative")?);
-            Some(ThresholdRule::Cost { false_positive, false_negative })
+            let expected = "both costs, {\"false_positive\": 1, \"false_negative\": 5}, each from 1e-12 to 1e12";
+            let costs = value.as_object().filter(|costs| costs.len() == 2);
+            let cost = |key: &str| costs?.get(key)?.as_f64().filter(|cost| COSTS.contains(cost));
+            match (cost("false_positive"), cost("false_negative")) {
+                (Some(false_positive), Some(false_negative)) => {
+                    Ok(ThresholdRule::Cost { false_positive, false_negative })
+                }
+                _ => Err(wrong(expected)),
+            }
         }
-        _ => None,
+        _ => {
+            let given = Value::Object(map.clone());
+            Err((String::new(), format!("must be {THRESHOLDS}, not {given}")))
+        }
     }
 }
 
@@ -240,19 +266,34 @@ mod tests {
             assert_eq!(of(value), Ok((0.5, rule)), "{value}");
         }
         assert_eq!(of("0.3"), Ok((0.3, ThresholdRule::Given)));
-        for wrong in [
-            "1.5",
-            r#""half""#,
-            "{}",
-            r#"{"maximize": "auc"}"#,
-            r#"{"min_recall": 0}"#,
-            r#"{"top": 2}"#,
-            r#"{"top": 0.1, "min_recall": 0.5}"#,
-            r#"{"cost": {"false_positive": 1}}"#,
-            r#"{"cost": {"false_positive": 1, "false_negative": -5}}"#,
+        for (wrong, says) in [
+            ("1.5", "\"training.threshold\" must be a number from 0 to 1"),
+            (r#""half""#, "{\"maximize\": \"f1\"}"),
+            ("{}", "{\"maximize\": \"f1\"}"),
+            (r#"{"maximise": "f1"}"#, "{\"maximize\": \"f1\"}"),
+            (r#"{"top": 0.1, "min_recall": 0.5}"#, "{\"top\": 0.1}"),
+            (
+                r#"{"maximize": "auc"}"#,
+                "\"training.threshold.maximize\" must be one of \"f1\", \"accuracy\", \
+                 \"balanced_accuracy\", \"mcc\", \"youden\", not \"auc\"",
+            ),
+            (
+                r#"{"min_recall": 0}"#,
+                "\"training.threshold.min_recall\" must be a number above 0 and at most 1, not 0",
+            ),
+            (r#"{"min_precision": "0.8"}"#, "at most 1, not \"0.8\""),
+            (r#"{"top": 2}"#, "\"training.threshold.top\" must be a number above 0"),
+            (
+                r#"{"cost": {"false_positive": 1}}"#,
+                "\"training.threshold.cost\" must be both costs",
+            ),
+            (r#"{"cost": 5}"#, "must be both costs"),
+            (r#"{"cost": {"false_positive": 1, "false_negative": -5}}"#, "from 1e-12 to 1e12"),
+            // Their sum over two rows would be infinite.
+            (r#"{"cost": {"false_positive": 1e308, "false_negative": 1e308}}"#, "1e-12 to 1e12"),
         ] {
             let error = of(wrong).unwrap_err();
-            assert!(error.contains("training.threshold") && error.contains("maximize"), "{error}");
+            assert!(error.contains(says), "{wrong}: {error}");
         }
     }
 

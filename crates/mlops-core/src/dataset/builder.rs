@@ -168,14 +168,15 @@ impl<'a> Ingest<'a> {
     pub(crate) fn read_elsewhere(
         &mut self,
         engine: Arc<dyn Engine>,
-        folder: TemporaryFolder,
+        (disk, folder): (&Disk, TemporaryFolder),
         paths: &[PathBuf],
         earlier: Option<(&Path, u64)>,
     ) -> Result<()> {
         let Some((config, now)) = self.sources else { return Ok(()) };
         let meaning = Meaning { config, schema: self.schema, now, key: self.hasher.0 };
         self.keep.decide_elsewhere();
-        self.there = Some(Elsewhere::read(engine, folder, &meaning, paths, earlier)?);
+        self.there =
+            Some(Elsewhere::read(engine, (disk.clone(), folder), &meaning, paths, earlier)?);
         Ok(())
     }
 

@@ -10,7 +10,6 @@ use std::hint::black_box;
 
 use crate::Result;
 
-use crate::csv::row_hash::Row;
 use crate::platform::huge_vec::HugeVec;
 
 /// The outcome of a row.
@@ -212,23 +211,27 @@ impl SeenRows {
         Ok(fits)
     }
 
-    /// Adds those rows that are not in the set, in order, and reports the outcome of each. There
+    /// Adds the rows with these hashes that are not in the set, in order, and reports the outcome of each. There
     /// must be room.
-    pub(crate) fn insert_all(&mut self, rows: &[Row], outcomes: &mut Vec<RowOutcome>) {
+    pub(crate) fn insert_all(
+        &mut self,
+        hashes: impl Iterator<Item = u128> + Clone,
+        outcomes: &mut Vec<RowOutcome>,
+    ) {
         outcomes.clear();
         let Some((table, older)) = self.tables.split_last_mut() else { return };
         // Brings all slots into the cache first. The loads are independent, so that the processor
         // waits once for all of them and not for every row.
         for table in older.iter().chain([&*table]) {
-            let slots = rows.iter().map(|row| table.slots.get(home(row.hash, table.slots.len())));
+            let slots = hashes.clone().map(|hash| table.slots.get(home(hash, table.slots.len())));
             black_box(slots.fold(0, |sum, slot| sum ^ slot));
         }
-        for row in rows {
-            let tag = tag(row.hash);
-            let known = older.iter().find_map(|table| table.find(row.hash, tag).ok());
+        for hash in hashes {
+            let tag = tag(hash);
+            let known = older.iter().find_map(|table| table.find(hash, tag).ok());
             outcomes.push(match known {
                 Some(file) => duplicate(file, self.file),
-                None => table.insert(row.hash, tag, self.file),
+                None => table.insert(hash, tag, self.file),
             });
         }
     }

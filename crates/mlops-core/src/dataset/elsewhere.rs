@@ -1,26 +1,28 @@
 //! Rows that a distributed engine reads, compares and writes, and what this process makes of its answers.
 //!
-//! 1. Each file is cut into stretches. A task parses one as any program here does, writes the canonical rows and
-//!    a hash of each, and answers with counts and rejected records.
+//! 1. Each file is cut into stretches. A task parses one as any program here does, writes the canonical rows, their
+//!    lengths and their hashes, and answers with counts and rejected records.
 //! 2. Stretches of a file that do not join are read again from where the one before ended.
-//! 3. The engine finds equal hashes, and a task for each stretch writes the rows that are the first of theirs.
-//! 4. This process appends them in order: files, stretches and rows have the order that they have on one
+//! 3. Tasks find equal hashes, as [`super::equal_rows`] says. If there are any, a task for each stretch writes where the
+//!    bytes of its duplicates are.
+//! 4. This process appends the others in order: files, stretches and rows have the order that they have on one
 //!    machine, whatever the number of tasks.
 //!
 //! Not for which files are taken: see [`super::builder`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::cuts;
 use super::discover::Stamp;
+use super::equal_rows::{self, Compared, EqualFound, FindEqual, HashWriter};
 use super::spill::Late;
-use super::task::{ConfigText, absolute, answer, append_file, next, not_as_counted, with_end};
+use super::task::{ConfigText, Output, absolute, answer, next, not_as_counted, with_end};
 use crate::config::Config;
 use crate::csv::checks::Checks;
 use crate::csv::chunk::{CHUNK_BYTES, ChunkReader};
@@ -31,8 +33,8 @@ use crate::csv::quarantine::Rejected;
 use crate::csv::ranges::{Stretch, StretchReader};
 use crate::csv::row_hash::RowHasher;
 use crate::platform::digest::Digest;
-use crate::platform::disk::{Disk, NewFile};
-use crate::platform::engine::{Engine, OpenHashes, Position};
+use crate::platform::disk::Disk;
+use crate::platform::engine::Engine;
 use crate::platform::files;
 use crate::platform::temporary::TemporaryFolder;
 use crate::table::schema::Schema;
@@ -41,21 +43,13 @@ use crate::{Error, Result};
 /// How the texts of these tasks begin.
 pub(crate) const PREFIX: &str = "rows:";
 
-/// A row that equals an earlier one.
-#[derive(Debug, Clone, Copy)]
-pub struct Duplicate {
-    /// The row.
-    pub position: Position,
-    /// The first of its kind is in the same file.
-    pub within: bool,
-}
-
 /// What the executor is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
 enum Task {
     Read(Box<ReadRows>),
     Digest(PathBuf),
-    Keep(KeepRows),
+    FindEqual(FindEqual),
+    Cut(CutRows),
 }
 
 /// Parses the rows of a stretch.
@@ -69,7 +63,8 @@ struct ReadRows {
     /// It is a data set of our own, whose rows are known to be good and are not written again.
     ours: bool,
     stretch: Stretch,
-    first: Position,
+    /// How many parts its hashes have.
+    parts: usize,
     /// Where the rows and the hashes go: the start of the names of their files.
     output: PathBuf,
 }
@@ -80,6 +75,10 @@ pub(crate) struct RowsRead {
     began: u64,
     ended: u64,
     pub(crate) rows: u64,
+    /// Of its canonical rows.
+    bytes: u64,
+    /// Of the files of its rows and their lengths.
+    checksums: [u64; 2],
     pub(crate) lines: u64,
     pub(crate) blank_lines: u64,
     pub(crate) changes: FormatChanges,
@@ -89,40 +88,43 @@ pub(crate) struct RowsRead {
     pub(crate) rejected: Vec<Rejected>,
 }
 
-/// Writes the rows of a stretch that are no duplicates.
+/// Writes where the duplicates of a stretch are among its rows.
 #[derive(Debug, Serialize, Deserialize)]
-struct KeepRows {
-    first: Position,
+struct CutRows {
+    /// The start of the names of the files of the stretch, and of those that say what is equal.
     output: PathBuf,
-}
-
-/// The rows of a stretch that are kept.
-#[derive(Debug, Serialize, Deserialize)]
-struct RowsKept {
+    equal: PathBuf,
+    parts: usize,
+    /// The number of the stretch among all that were compared.
+    number: usize,
     rows: u64,
     bytes: u64,
+    /// Of the file of the lengths of its rows.
+    checksum: u64,
+}
+
+/// What is left out of the rows of a stretch.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct RowsCut {
     within: u64,
     across: u64,
-    /// All are kept, so that their file is the one that was read.
-    all: bool,
+    /// The size and the checksum of the file that says where they are.
+    file: (u64, u64),
 }
 
 /// Carries out a task whose text began with [`PREFIX`].
-pub(crate) fn carry_out(
-    text: &str,
-    duplicates: &[Duplicate],
-    open: OpenHashes<'_>,
-) -> Result<String> {
+pub(crate) fn carry_out(text: &str) -> Result<String> {
     let wrong = |e| Error::backend("serde_json", e);
     match serde_json::from_str(text).map_err(wrong)? {
-        Task::Read(task) => answer(task.carry_out(open)),
+        Task::Read(task) => answer(task.carry_out()),
         Task::Digest(path) => answer(Digest::of_file(&path)),
-        Task::Keep(task) => answer(task.carry_out(duplicates)),
+        Task::FindEqual(task) => answer(task.carry_out()),
+        Task::Cut(task) => answer(task.carry_out()),
     }
 }
 
 impl ReadRows {
-    fn carry_out(&self, open: OpenHashes<'_>) -> Result<RowsRead> {
+    fn carry_out(&self) -> Result<RowsRead> {
         let Self { path, ours, stretch, now, .. } = self;
         let config = self.config.parse()?;
         let schema = match &self.negative_label {
@@ -143,7 +145,7 @@ impl ReadRows {
         let mut parser = parser.checking(checks);
 
         let mut reader = StretchReader::open(path, *stretch)?;
-        let mut hashes = open(&with_end(&self.output, ".hashes"))?;
+        let mut hashes = HashWriter::create(&self.output, self.parts)?;
         let mut rows = (!ours).then(|| Output::create(&with_end(&self.output, ".rows")));
         let mut rows = rows.take().transpose()?;
         let mut lengths = (!ours).then(|| Output::create(&with_end(&self.output, ".lengths")));
@@ -153,10 +155,12 @@ impl ReadRows {
         while let Some(first) = reader.next(&mut chunk, parser.shape())? {
             parser.parse(&chunk, first, &mut parsed);
             for row in &parsed.rows {
-                let at = self.first.row(read.rows).ok_or_else(|| too_many_rows(path))?;
-                hashes.add(row.hash, at)?;
+                if !hashes.push(row.hash)? {
+                    return Err(too_many_rows(path));
+                }
                 read.rows += 1;
                 let bytes = parsed.bytes(&chunk, row.extent);
+                read.bytes += bytes.len() as u64;
                 if let (Some(rows), Some(lengths)) = (&mut rows, &mut lengths) {
                     rows.append(bytes)?;
                     // A row is shorter than a chunk, which is far below 4 GiB.
@@ -175,8 +179,10 @@ impl ReadRows {
             read.missing.iter_mut().zip(&parsed.missing).for_each(|(sum, n)| *sum += n);
         }
         (read.began, read.ended) = (reader.began(), reader.ended());
-        [rows, lengths].into_iter().flatten().try_for_each(Output::finish)?;
-        hashes.finish()?;
+        for (output, checksum) in [rows, lengths].into_iter().zip(&mut read.checksums) {
+            *checksum = output.map_or(Ok(0), Output::finish)?;
+        }
+        hashes.publish()?;
         Ok(read)
     }
 }
@@ -188,85 +194,36 @@ fn too_many_rows(path: &Path) -> Error {
     )
 }
 
-impl KeepRows {
-    fn carry_out(&self, duplicates: &[Duplicate]) -> Result<RowsKept> {
-        let rows_path = with_end(&self.output, ".rows");
-        let lengths_path = with_end(&self.output, ".lengths");
-        let failed = |path: &Path, e| Error::io("read", path, e);
-        let bytes = std::fs::metadata(&rows_path).map_err(|e| failed(&rows_path, e))?.len();
-        let lengths = std::fs::read(&lengths_path).map_err(|e| failed(&lengths_path, e))?;
-        let rows = lengths.len() as u64 / 4;
-        let mut out: Vec<Duplicate> = duplicates.to_vec();
-        out.sort_unstable_by_key(|duplicate| duplicate.position);
-        out.dedup_by_key(|duplicate| duplicate.position);
-        let mine =
-            |d: &Duplicate| d.position.range() == self.first.range() && d.position.within() < rows;
-        if out.len() != duplicates.len() || !out.iter().all(mine) {
-            return Err(Error::backend("ballista", "duplicates of another stretch were reported"));
+impl CutRows {
+    fn carry_out(&self) -> Result<RowsCut> {
+        let Self { output, equal, parts, number, rows, bytes, checksum } = self;
+        let duplicates = equal_rows::of_stretch(equal, *parts, *number, *rows)?;
+        let within = duplicates.iter().filter(|duplicate| duplicate.within).count() as u64;
+        let across = duplicates.len() as u64 - within;
+        if duplicates.is_empty() {
+            return Ok(RowsCut::default());
         }
-        let within = out.iter().filter(|duplicate| duplicate.within).count() as u64;
-        let across = out.len() as u64 - within;
-        if out.is_empty() {
-            return Ok(RowsKept { rows, bytes, within, across, all: true });
-        }
-        let mut kept = Output::create(&with_end(&self.output, ".kept"))?;
-        let (mut text, mut row, mut written) = (Vec::new(), Vec::new(), 0);
-        let file = File::open(&rows_path).map_err(|e| failed(&rows_path, e))?;
-        let mut file = std::io::BufReader::with_capacity(1 << 18, file);
-        let mut out = out.iter().map(|duplicate| duplicate.position.within()).peekable();
-        for (number, length) in (0..).zip(lengths.as_chunks::<4>().0) {
-            row.resize(u32::from_le_bytes(*length) as usize, 0);
-            file.read_exact(&mut row).map_err(|e| failed(&rows_path, e))?;
-            if out.next_if_eq(&number).is_none() {
-                text.extend_from_slice(&row);
-            }
-            if text.len() > 1 << 18 {
-                written += text.len() as u64;
-                kept.append(&text)?;
-                text.clear();
-            }
-        }
-        written += text.len() as u64;
-        kept.append(&text)?;
-        kept.finish()?;
-        Ok(RowsKept { rows: rows - within - across, bytes: written, within, across, all: false })
-    }
-}
-
-/// A file that a task writes. If the task is carried out twice, both write the same.
-struct Output {
-    file: NewFile,
-    buffer: Vec<u8>,
-}
-
-impl Output {
-    fn create(path: &Path) -> Result<Self> {
-        Ok(Self { file: Disk::for_task().new_file(path)?, buffer: Vec::new() })
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() > 1 << 18 {
-            self.file.write_all(&self.buffer)?;
-            self.buffer.clear();
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.file.write_all(&self.buffer)?;
-        self.file.publish_unsynced()
+        let [lengths, cut] = [".lengths", ".cuts"].map(|end| with_end(output, end));
+        let lengths = (lengths.as_path(), 4 * rows, *checksum);
+        let file = cuts::write(&cut, lengths, *bytes, &duplicates)?;
+        Ok(RowsCut { within, across, file })
     }
 }
 
 /// The rows of the files of one ingestion, as an engine reads them.
 pub(crate) struct Elsewhere {
     engine: Arc<dyn Engine>,
+    disk: Disk,
     /// Where the tasks write.
     folder: TemporaryFolder,
+    /// How many stretches have been named.
+    stretches: usize,
+    /// The number of parts of hashes, and the memory of a task for one.
+    parts: usize,
+    memory: usize,
     files: HashMap<PathBuf, FileThere>,
-    /// The names of the files of hashes of the data set that comes first.
-    earlier: Vec<PathBuf>,
+    /// The stretches of the data set that comes first.
+    earlier: Vec<StretchThere>,
     /// The stretches of each file that was taken, in order.
     taken: Vec<Vec<StretchThere>>,
 }
@@ -299,24 +256,39 @@ impl Elsewhere {
     /// Has `files` read, and of the data set `earlier` the hashes of its `rows`.
     pub(crate) fn read(
         engine: Arc<dyn Engine>,
-        folder: TemporaryFolder,
+        (disk, folder): (Disk, TemporaryFolder),
         meaning: &Meaning<'_>,
         files: &[PathBuf],
         earlier: Option<(&Path, u64)>,
     ) -> Result<Self> {
-        let mut there =
-            Self { engine, folder, files: HashMap::new(), earlier: Vec::new(), taken: Vec::new() };
+        let mut there = Self {
+            engine,
+            disk,
+            folder,
+            stretches: 0,
+            parts: 1,
+            // As many tasks as an executor has cores share its memory.
+            memory: meaning.config.limits.memory / 4,
+            files: HashMap::new(),
+            earlier: Vec::new(),
+            taken: Vec::new(),
+        };
         let mut asked: Vec<(PathBuf, Stamp, Vec<ReadRows>)> = Vec::new();
         if let Some((path, _)) = earlier
-            && let Some((stamp, tasks)) = there.tasks(meaning, (0, path, true))?
+            && let Some((stamp, tasks)) = there.tasks(meaning, path, true)?
         {
             asked.push((path.to_owned(), stamp, tasks));
         }
-        for (number, path) in (1..).zip(files) {
+        for path in files {
             // What cannot be read now is named when its turn comes.
-            if let Some((stamp, tasks)) = there.tasks(meaning, (number, path, false))? {
+            if let Some((stamp, tasks)) = there.tasks(meaning, path, false)? {
                 asked.push((path.clone(), stamp, tasks));
             }
+        }
+        let bytes = asked.iter().map(|(_, stamp, _)| stamp.size).sum();
+        there.parts = equal_rows::parts_for(bytes, there.engine.range_bytes(), there.memory);
+        for task in asked.iter_mut().flat_map(|(.., tasks)| tasks) {
+            task.parts = there.parts;
         }
         let mut texts = Vec::new();
         for (path, _, tasks) in &asked {
@@ -345,9 +317,10 @@ impl Elsewhere {
 
     /// The tasks that read the file at `path`; `None` if it has no header, or cannot be read.
     fn tasks(
-        &self,
+        &mut self,
         meaning: &Meaning<'_>,
-        (number, path, ours): (usize, &Path, bool),
+        path: &Path,
+        ours: bool,
     ) -> Result<Option<(Stamp, Vec<ReadRows>)>> {
         let Ok((file, metadata)) = files::open(path) else { return Ok(None) };
         let stamp = Stamp::of(&metadata);
@@ -355,15 +328,9 @@ impl Elsewhere {
         if !matches!(head.header(), Ok(Some(_))) {
             return Ok(None);
         }
-        let bytes = self.engine.range_bytes().max(1);
         let (folder, path) = (absolute(self.folder.path())?, absolute(path)?);
-        let (mut from, mut tasks) = (head.offset(), Vec::new());
-        loop {
-            let until = from.saturating_add(bytes);
-            let last = until >= stamp.size;
-            let Some(first) = Position::of_range(number, tasks.len()) else {
-                return Err(too_many_ranges(meaning.config));
-            };
+        let mut tasks = Vec::new();
+        for stretch in Stretch::all(head.offset(), stamp.size, self.engine.range_bytes()) {
             tasks.push(ReadRows {
                 config: ConfigText::of(meaning.config)?,
                 negative_label: meaning.schema.negative_label().map(str::to_owned),
@@ -371,19 +338,13 @@ impl Elsewhere {
                 key: meaning.key,
                 path: path.clone(),
                 ours,
-                stretch: Stretch {
-                    from,
-                    until: if last { u64::MAX } else { until },
-                    exact: tasks.is_empty(),
-                },
-                first,
-                output: folder.join(format!("{}", first.range())),
+                stretch,
+                parts: 1,
+                output: folder.join(self.stretches.to_string()),
             });
-            if last {
-                return Ok(Some((stamp, tasks)));
-            }
-            from = until;
+            self.stretches += 1;
         }
+        Ok(Some((stamp, tasks)))
     }
 
     /// Reads stretches again until each begins where the one before it ended.
@@ -396,6 +357,8 @@ impl Elsewhere {
             let expected = joined.last().map_or(task.stretch.from, |last| last.read.ended);
             if read.as_ref().map_or(true, |read| read.began != expected) && !joined.is_empty() {
                 task.stretch = Stretch { from: expected, exact: true, ..task.stretch };
+                // Whoever is late with the stretch as it was asked for first must not replace this one.
+                task.output = with_end(&task.output, "-again");
                 let answers = self.engine.run(vec![text(&Task::Read(Box::new(task.clone())))?])?;
                 read = next(&mut answers.iter().map(String::as_str))?;
             }
@@ -416,7 +379,7 @@ impl Elsewhere {
         if found != rows || !stretches.iter().all(good) {
             return Err(super::counts::not_as_recorded(path));
         }
-        self.earlier = stretches.iter().map(|s| with_end(&s.task.output, ".hashes")).collect();
+        self.earlier = stretches;
         Ok(())
     }
 
@@ -435,51 +398,90 @@ impl Elsewhere {
     /// Passes the rows of the files that were taken to `append`, without duplicates; returns how many duplicates
     /// each file has.
     pub(crate) fn finish(self, mut append: impl FnMut(&[u8]) -> Result<()>) -> Result<Vec<Late>> {
-        let all = || self.taken.iter().flatten();
-        let own = all().map(|stretch| with_end(&stretch.task.output, ".hashes"));
-        let hashes: Vec<PathBuf> = self.earlier.iter().cloned().chain(own).collect();
-        let keep = |stretch: &StretchThere| {
-            let ReadRows { first, output, .. } = &stretch.task;
-            let task = Task::Keep(KeepRows { first: *first, output: output.clone() });
-            Ok((first.range(), text(&task)?))
-        };
-        let tasks: Vec<(u64, String)> = all().map(keep).collect::<Result<_>>()?;
-        if tasks.is_empty() {
+        if self.taken.iter().all(Vec::is_empty) {
             return Ok(Vec::new());
         }
-        let answers = self.engine.sift(&hashes, tasks)?;
-        let mut answers = answers.iter().map(String::as_str);
-        let mut late = Vec::new();
+        let equal = absolute(&self.folder.path().join("equal"))?;
+        let duplicates = self.find_equal(&equal)?;
+        let cuts = if duplicates > 0 { self.cut(&equal)? } else { Vec::new() };
+        let (mut cuts, mut found, mut late) = (cuts.into_iter(), 0, Vec::new());
         for file in &self.taken {
             let mut of_file = Late::default();
-            for stretch in file {
-                let kept: Result<RowsKept, String> = next(&mut answers)?;
-                let kept = kept.map_err(Error::data)?;
-                let end = if kept.all { ".rows" } else { ".kept" };
-                let path = with_end(&stretch.task.output, end);
-                if kept.rows + kept.within + kept.across != stretch.read.rows {
-                    return Err(not_as_counted(&path));
-                }
-                append_file(&path, kept.bytes, &mut append)?;
-                of_file.within += kept.within;
-                of_file.across += kept.across;
+            for StretchThere { read, task } in file {
+                let [path, out] = [".rows", ".cuts"].map(|end| with_end(&task.output, end));
+                let rows = (path.as_path(), read.bytes, read.checksums[0]);
+                let cut = cuts.next().filter(|cut| cut.within + cut.across > 0).unwrap_or_default();
+                of_file.within += cut.within;
+                of_file.across += cut.across;
+                let (size, checksum) = cut.file;
+                let out = (size > 0).then_some((out.as_path(), size, checksum));
+                cuts::append(rows, out, &mut append)?;
             }
+            found += of_file.within + of_file.across;
             late.push(of_file);
         }
+        if found != duplicates {
+            return Err(not_as_counted(&equal));
+        }
         Ok(late)
+    }
+
+    /// Has equal rows found, and written to files whose names begin with `equal`; returns the number of duplicates.
+    fn find_equal(&self, equal: &Path) -> Result<u64> {
+        let mut compared = Vec::new();
+        let mut rows = 0;
+        for (file, stretches) in [&self.earlier].into_iter().chain(&self.taken).enumerate() {
+            for StretchThere { read, task } in stretches {
+                compared.push(Compared { output: task.output.clone(), file });
+                rows += read.rows;
+            }
+        }
+        let stretches = absolute(&self.folder.path().join("stretches.json"))?;
+        let list = serde_json::to_vec(&compared).map_err(|e| Error::backend("serde_json", e))?;
+        let mut file = self.disk.new_file(&stretches)?;
+        file.write_all(&list)?;
+        file.publish_unsynced()?;
+        let task = |part| {
+            let (stretches, output) = (stretches.clone(), equal.to_owned());
+            text(&Task::FindEqual(FindEqual { stretches, part, memory: self.memory, output }))
+        };
+        let answers = self.engine.run((0..self.parts).map(task).collect::<Result<_>>()?)?;
+        let mut answers = answers.iter().map(String::as_str);
+        let (mut counted, mut duplicates) = (0, 0);
+        for _ in 0..self.parts {
+            let found: EqualFound = next(&mut answers)?.map_err(Error::data)?;
+            counted += found.rows;
+            duplicates += found.duplicates;
+        }
+        if counted == rows { Ok(duplicates) } else { Err(not_as_counted(&stretches)) }
+    }
+
+    /// Has written, for each stretch that was taken, where its duplicates are.
+    fn cut(&self, equal: &Path) -> Result<Vec<RowsCut>> {
+        let taken = self.taken.iter().flatten();
+        let texts =
+            (self.earlier.len()..).zip(taken).map(|(number, StretchThere { read, task })| {
+                text(&Task::Cut(CutRows {
+                    output: task.output.clone(),
+                    equal: equal.to_owned(),
+                    parts: self.parts,
+                    number,
+                    rows: read.rows,
+                    bytes: read.bytes,
+                    checksum: read.checksums[1],
+                }))
+            });
+        let texts = texts.collect::<Result<Vec<_>>>()?;
+        let count = texts.len();
+        let answers = self.engine.run(texts)?;
+        let mut answers = answers.iter().map(String::as_str);
+        (0..count).map(|_| next(&mut answers)?.map_err(Error::data)).collect()
     }
 }
 
 fn text(task: &Task) -> Result<String> {
     let task = serde_json::to_string(task).map_err(|e| Error::backend("serde_json", e))?;
     Ok(format!("{PREFIX}{task}"))
-}
-
-fn too_many_ranges(config: &Config) -> Error {
-    Error::config(
-        config.file.display().to_string(),
-        vec!["the files have too many stretches: raise \"engine.range_mib\"".to_owned()],
-    )
 }
 
 /// Settings that ask for something that a cluster does not do yet, in words.

@@ -9,7 +9,8 @@
 //! | de-duplicate | [`dedup`], `spill` | the first of equal rows stays, in file order |
 //! | remember | [`index`] | derived data: the rows of a data set are known without reading them
 //! again |
-//! | spread | `elsewhere`, `task` | a distributed engine reads, compares and writes rows, with the same result |
+//! | spread | `elsewhere`, `equal_rows`, `cuts`, `task` | tasks of a distributed engine read, compare and write rows,
+//! with the same result |
 //! | replace | `latest` | of rows with the same key the newest stays |
 //! | write | `writer`, `rows` | bytes reach the disk in the order of the rows |
 //! | count | [`counts`] | rows read = kept + duplicates + quarantined |
@@ -20,9 +21,11 @@ pub(crate) mod agreement;
 pub mod builder;
 pub mod cell_counts;
 pub mod counts;
+pub(crate) mod cuts;
 pub mod dedup;
 pub mod discover;
 pub(crate) mod elsewhere;
+pub(crate) mod equal_rows;
 pub mod index;
 pub(crate) mod latest;
 pub(crate) mod read_again;

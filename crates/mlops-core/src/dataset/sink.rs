@@ -323,7 +323,7 @@ impl<'a> RowSink<'a> {
     /// Determines the outcomes of rows, as far as they can be known now.
     fn settle(&mut self, rows: &[Row], piece: &Piece<Made<()>>) -> Result<()> {
         if let Some(seen) = &mut self.seen {
-            seen.insert_all(rows, &mut self.outcomes);
+            seen.insert_all(rows.iter().map(|row| row.hash), &mut self.outcomes);
             self.kept +=
                 self.outcomes.iter().filter(|outcome| **outcome == RowOutcome::Kept).count() as u64;
         } else {

@@ -7,9 +7,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::counts::own_fault;
 use crate::config::Config;
+use crate::platform::disk::{Disk, NewFile};
 use crate::{Error, ErrorKind, Result};
 
 /// A configuration as it is sent to an executor of tasks.
@@ -88,6 +90,39 @@ pub(crate) fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
+}
+
+/// A file that a task writes. If the task is carried out twice, both write the same.
+pub(crate) struct Output {
+    file: NewFile,
+    buffer: Vec<u8>,
+    checksum: Xxh3,
+}
+
+impl Output {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let file = Disk::for_task().new_file(path)?;
+        Ok(Self { file, buffer: Vec::new(), checksum: Xxh3::new() })
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() > 1 << 18 { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.checksum.update(&self.buffer);
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Gives the file its name; returns the checksum of its content.
+    pub(crate) fn finish(mut self) -> Result<u64> {
+        self.flush()?;
+        self.file.publish_unsynced()?;
+        Ok(self.checksum.digest())
+    }
 }
 
 /// Passes what a task wrote to the file at `path` to `append`; refuses it unless it has so many `bytes`.

@@ -126,13 +126,14 @@ impl fmt::Display for Cutoff {
             Some(i) => write!(f, " (95 % interval {:.4} to {:.4})", i.low, i.high)?,
             None => f.write_str(" (no interval: most resamples could not meet the rule)")?,
         }
+        write!(f, ", chosen for {}: ", words(self.rule))?;
+        // Precision and recall follow anyway.
+        if !matches!(self.rule, ThresholdRule::MinRecall(_) | ThresholdRule::MinPrecision(_)) {
+            write!(f, "{} {:.4}, ", figure_name(self.rule), self.value)?;
+        }
         write!(
             f,
-            ", chosen for {}: {} {:.4}, precision {:.4}, recall {:.4} on {} predicted by \
-             cross-validation ({} folds{})",
-            words(self.rule),
-            figure_name(self.rule),
-            self.value,
+            "precision {:.4}, recall {:.4} on {} predicted by cross-validation ({} folds{})",
             self.counts.precision(),
             self.counts.recall(),
             text::plural(self.counts.n(), "training row"),
@@ -441,13 +442,13 @@ fn unreachable(rule: ThresholdRule, ordered: &Ordered) -> Error {
     };
     Error::data(format!(
         "no threshold meets {wanted} on the {rows} cross-validated predictions of the training rows: \
-         the {} {} is {:.4}, at the threshold {threshold:.6} (recall {:.4}, precision {:.4}, {} rows \
+         the {} {} is {:.4}, at the threshold {threshold:.6} (recall {:.4}, precision {:.4}, {} \
          predicted positive). Ask for less in \"training.threshold\", or give the model better data",
         if fewest { "lowest" } else { "highest" },
         figure_name(rule),
         figure(rule, &counts),
         counts.recall(),
         counts.precision(),
-        counts.tp + counts.fp,
+        text::plural(counts.tp + counts.fp, "row"),
     ))
 }

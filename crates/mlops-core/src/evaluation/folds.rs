@@ -14,7 +14,7 @@ use super::moment::MomentColumn;
 use crate::config::Holdout;
 use crate::table::Table;
 use crate::table::schema::Schema;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// The most folds.
 pub const MOST: usize = 16;
@@ -400,10 +400,14 @@ fn too_few(rows: &FoldRows, entities: usize) -> Error {
         "by entity, with rows of both classes in each part that is trained on"
     };
     Error::data(format!(
-        "{} training rows of {entities} entities ({positives} rows are positive) cannot be divided for \
-         a cross-validation {how}: ingest more data, or set numbers for \"training.threshold\" and \
-         \"training.C\"",
-        rows.labels.len(),
+        "{} of {} ({positives} of them positive) cannot be divided for a cross-validation {how}: ingest more \
+         data, or set numbers for \"training.threshold\" and \"training.C\"",
+        text::plural(rows.labels.len() as u64, "training row"),
+        if entities == 1 {
+            "1 entity".to_owned()
+        } else {
+            format!("{} entities", text::count(entities as u64))
+        },
     ))
 }
 
@@ -446,7 +450,7 @@ mod tests {
     fn too_few_rows_are_an_error_that_says_what_to_do() {
         let list = [(1, 0.0, true), (2, 0.0, false), (2, 0.0, false)];
         let error = Folds::of(&rows(&list, false), 5).unwrap_err().to_string();
-        assert!(error.contains("3 training rows of 2 entities (1 rows"), "{error}");
+        assert!(error.contains("3 training rows of 2 entities (1 of them positive)"), "{error}");
         assert!(error.contains("training.threshold"), "{error}");
         let same_time: Vec<_> = (0..50).map(|i| (i, 3.0, i % 2 == 0)).collect();
         assert!(Folds::of(&rows(&same_time, true), 5).is_err());

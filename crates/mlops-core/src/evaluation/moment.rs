@@ -3,10 +3,11 @@
 //! The column must be in the schema, since a data set has no others; a date that is not a feature
 //! can be an id column. Not for the time of files and runs: see [`crate::platform::clock`].
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::evaluation::entity::Place;
 use crate::table::Table;
+use crate::table::date::iso_time;
 use crate::table::schema::Schema;
 use crate::text;
 
@@ -99,17 +100,11 @@ fn parse(text: &str) -> Option<f64> {
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return Some(seconds(date.and_hms_opt(0, 0, 0)?));
     }
-    let text = text.replacen(' ', "T", 1);
-    if let Ok(zoned) = DateTime::parse_from_rfc3339(&text) {
-        return Some(seconds(zoned.naive_utc()));
-    }
-    let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
-    let plain = formats.iter().find_map(|f| NaiveDateTime::parse_from_str(&text, f).ok());
     let month = || {
         let first = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok()?;
         first.and_hms_opt(0, 0, 0)
     };
-    plain.or_else(month).map(seconds)
+    iso_time(text).or_else(month).map(seconds)
 }
 
 fn seconds(at: NaiveDateTime) -> f64 {
@@ -133,6 +128,8 @@ mod tests {
             ("1970-01-01 00:00:01.5", Some(1.5)),
             ("1970-01-01T01:00:00+01:00", Some(0.0)),
             ("1970-01-01T00:00:00Z", Some(0.0)),
+            ("1970-01-01 02:00:00+02", Some(0.0)),
+            ("1970-01-01 00:00:00.25-0100", Some(3_600.25)),
             ("01/02/1970", None),
             ("yesterday", None),
             ("1970-13-01", None),

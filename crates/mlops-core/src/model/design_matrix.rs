@@ -12,8 +12,8 @@ use crate::model::fit::{Blocks, PackedBlocks, constant};
 use crate::platform::disk::Disk;
 use crate::platform::exact_sum::ExactSum;
 use crate::platform::simd::{Work, widest};
-use crate::table::Table;
 use crate::table::schema::{Role, Schema};
+use crate::table::{Table, date};
 use crate::text;
 use crate::{Error, Result};
 
@@ -299,6 +299,15 @@ impl TrainingRows {
         let categorical = self.names.1.iter().zip(&self.levels);
         let categorical = categorical.filter(|(_, levels)| levels.found.len() == 1);
         numeric.chain(categorical.map(|(name, _)| name.as_str())).collect()
+    }
+
+    /// The columns of dates in which a date hardly is one, such as 9999-12-31, each with that date in days since 1970.
+    pub fn unlikely_dates(&self) -> Vec<(&str, f64)> {
+        let first = self.names.0.len() - self.dates;
+        let columns = self.names.0.iter().zip(&self.known).skip(first);
+        let unlikely = |days: &f64| days.is_finite() && !date::LIKELY.contains(days);
+        let of = |known: &KnownRange| [known.highest, known.lowest].into_iter().find(unlikely);
+        columns.filter_map(|(name, known)| Some((name.as_str(), of(known)?))).collect()
     }
 
     /// The encoding learned from the rows.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`disk::Disk`] | `disk`: atomic and durable writes, with a hook for fault injection |
 //! | [`scratch::Scratch`] | `scratch`: data that do not fit into memory, in files without a name |
+//! | [`parted::Parted`] | `parted`: entries in parts of one file, which other processes read |
 //! | [`lock::Lock`] | `lock`: one process at a time in a folder |
 //! | [`temporary::TemporaryFolder`] | `temporary`: names of temporary files and folders, and which
 //! workspace owns them |
@@ -34,6 +35,7 @@ pub mod lines;
 pub mod location;
 pub mod lock;
 pub(crate) mod math;
+pub mod parted;
 pub mod scratch;
 pub mod sha256_state;
 pub mod signature;

@@ -6,9 +6,7 @@
 
 use crate::config::Engine;
 use crate::dataset::elsewhere as rows;
-pub use crate::dataset::elsewhere::Duplicate;
 pub use crate::dataset::task::{ConfigText, absolute, answer, next};
-use crate::platform::engine::OpenHashes;
 use crate::run::context::Context;
 use crate::source::Places;
 use crate::{Error, Result};
@@ -18,22 +16,16 @@ use super::land_there as objects;
 use super::scoring_there as scoring;
 use super::training_tasks as training;
 
-/// Carries out a task; `duplicates` are those of its rows that equal an earlier one, if it was given to
-/// [`Engine::sift`](crate::platform::engine::Engine::sift). Objects are fetched from `places`.
+/// Carries out a task. Objects are fetched from `places`.
 ///
 /// # Errors
 /// If it may succeed another time or on another machine.
-pub fn carry_out(
-    task: &str,
-    duplicates: &[Duplicate],
-    open: OpenHashes<'_>,
-    places: &dyn Places,
-) -> Result<String> {
+pub fn carry_out(task: &str, places: &dyn Places) -> Result<String> {
     if let Some(task) = task.strip_prefix(objects::PREFIX) {
         return objects::carry_out(task, places);
     }
     if let Some(task) = task.strip_prefix(rows::PREFIX) {
-        return rows::carry_out(task, duplicates, open);
+        return rows::carry_out(task);
     }
     if let Some(task) = task.strip_prefix(training::PREFIX) {
         return training::carry_out(task);

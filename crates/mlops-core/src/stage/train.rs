@@ -117,7 +117,9 @@ fn trained(context: &Context, workspace: &mut Workspace, asked: &Asked) -> Resul
     notes.extend(TestFiles::passed_over(&TestFiles::links_to_nothing(config)?));
     let plan = window::plan(context, workspace, &schema, &dataset, asked)?;
     let (learnt, choice) = best(context, &dataset, &schema, held, plan, &mut notes)?;
-    let Learnt { model, golden_rows, constants, check, standard_errors, leaks, .. } = learnt;
+    let Learnt {
+        model, golden_rows, constants, unlikely_dates, check, standard_errors, leaks, ..
+    } = learnt;
 
     let bytes = artifact::encode(&model)?;
     let sha256 = Digest::of(&bytes);
@@ -125,6 +127,7 @@ fn trained(context: &Context, workspace: &mut Workspace, asked: &Asked) -> Resul
     notes.extend(leaks.iter().map(ToString::to_string));
     notes.extend(training_notes::of_model(&model, &constants, &leaks));
     notes.extend(training_notes::of_shapes(&model.encoder, &config.shapes));
+    notes.extend(training_notes::of_dates(&model.encoder, &unlikely_dates));
     let window_choice = choice.clone();
     let card = Card::of(&model, sha256);
     let card = Card { cross_check: check, standard_errors, leaks, window_choice, ..card };
@@ -388,6 +391,9 @@ fn fit(
     tuned.prior_shift = estimator.prior_shift(blocks);
     fitted.intercept += tuned.prior_shift;
     let constants = rows.constants().into_iter().map(str::to_owned).collect();
+    let unlikely_dates =
+        rows.unlikely_dates().into_iter().map(|(name, date)| (name.to_owned(), date));
+    let unlikely_dates = unlikely_dates.collect();
     let data = TrainingData {
         version: dataset.version,
         sha256: dataset.content,
@@ -415,7 +421,16 @@ fn fit(
     };
     let standard_errors =
         covariance.map_or_else(Vec::new, |found| standard_errors(&model.encoder, &found));
-    Ok(Learnt { model, golden_rows, constants, check, standard_errors, leaks, tests })
+    Ok(Learnt {
+        model,
+        golden_rows,
+        constants,
+        unlikely_dates,
+        check,
+        standard_errors,
+        leaks,
+        tests,
+    })
 }
 
 /// What was learned from the rows.
@@ -424,6 +439,8 @@ struct Learnt {
     golden_rows: Table,
     /// Columns in which all rows have the same value.
     constants: Vec<String>,
+    /// Columns of dates, each with one that hardly is a date.
+    unlikely_dates: Vec<(String, f64)>,
     check: Option<CrossCheck>,
     /// Of the features, as the card has them.
     standard_errors: Vec<Option<f64>>,

@@ -1,11 +1,12 @@
 //! Remarks of a training about its model: constant columns, large coefficients, splines and bins that
-//! differ from what was configured.
+//! differ from what was configured, dates that hardly are dates.
 //!
 //! Remarks about rows that are left out are in [`super::excluded_rows`].
 
 use crate::config::Shapes;
 use crate::evaluation::leak::Leak;
 use crate::model::{Encoder, Model, Shape};
+use crate::table::date;
 use crate::text;
 
 /// What stands out in a model, whose columns `constants` have a single value.
@@ -86,4 +87,21 @@ pub(super) fn of_shapes(encoder: &Encoder, shapes: &Shapes) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Columns of dates that have features, each with a date that hardly is one.
+pub(super) fn of_dates(encoder: &Encoder, unlikely: &[(String, f64)]) -> Vec<String> {
+    let used = |name: &String| encoder.dates.iter().any(|f| f.name == *name && f.width() > 0);
+    let unlikely = unlikely.iter().filter(|(name, _)| used(name));
+    unlikely
+        .map(|(name, days)| {
+            let spelt = date::spell(*days);
+            format!(
+                "\"{}\" has the date {spelt}, from which ages of centuries follow, beside which all others look the \
+                 same: if it stands for an unknown date, add its spelling to \
+                 \"ingestion.missing_values\" and run `ingestion --rebuild`",
+                text::visible(name)
+            )
+        })
+        .collect()
 }

@@ -71,6 +71,33 @@ fn dates_of_any_known_spelling_become_one_and_others_are_refused() {
     assert!(!data.contains("03/31/2024"));
 }
 
+/// 9999-12-31 and the like stand for a date that is not known, and hide all other ages.
+#[test]
+fn a_date_that_hardly_is_one_is_told_of() {
+    for (odd, told) in [
+        ("9999-12-31", true),
+        ("01.01.0001", true),
+        ("2199-12-31", false),
+        ("1800-01-01", false),
+        ("", false),
+    ] {
+        let dates = json!({"applied": {"against": "nothing"}});
+        let scene = scene(&json!(["opened", "applied"]), &json!({"dates": dates}));
+        let mut text = String::from("who,x,opened,applied,default\n");
+        for i in 0..40 {
+            let opened = if i == 7 { odd.to_owned() } else { format!("2020-01-{:02}", i % 28 + 1) };
+            writeln!(text, "w{i},{i},{opened},{odd},{}", i % 2).unwrap();
+        }
+        scene.file("in/a.csv", text.replace(",,", ",2020-02-02,"));
+        scene.ingest().unwrap();
+        let notes = scene.train().unwrap().notes;
+        let of =
+            |name: &str| notes.iter().any(|n| n.contains(name) && n.contains("missing_values"));
+        assert_eq!(of("\"opened\" has the date"), told, "{odd}: {notes:?}");
+        assert!(!of("applied"), "it has no feature: {notes:?}");
+    }
+}
+
 /// The same model comes from ages, months and weekdays that somebody else computed.
 #[test]
 fn features_are_those_that_one_would_compute_by_hand() {

@@ -114,11 +114,6 @@ impl Engine for LostAt {
         self.0.run(tasks)
     }
 
-    fn sift(&self, hashes: &[PathBuf], tasks: Vec<(u64, String)>) -> Result<Vec<String>> {
-        self.count()?;
-        self.0.sift(hashes, tasks)
-    }
-
     fn range_bytes(&self) -> u64 {
         self.0.range_bytes()
     }

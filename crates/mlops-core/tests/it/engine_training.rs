@@ -161,10 +161,6 @@ impl Engine for Lost {
         if lost { Err(error()) } else { Ok(answers) }
     }
 
-    fn sift(&self, hashes: &[PathBuf], tasks: Vec<(u64, String)>) -> Result<Vec<String>> {
-        self.inner.sift(hashes, tasks)
-    }
-
     fn range_bytes(&self) -> u64 {
         self.inner.range_bytes()
     }

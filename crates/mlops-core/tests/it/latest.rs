@@ -290,8 +290,17 @@ fn settings_that_cannot_be_meant_are_refused() {
     let without = json!({"id": [], "numeric": ["x"], "target": "y"});
     let empty = json!({"schema": without, "ingestion": {"on_change": "latest"}});
     assert!(said(&empty).contains("whose rows replace each other"), "{}", said(&empty));
+    // What follows from a wrong key is not told of too.
+    let wrong = json!({"ingestion": {"on_change": "latest", "key": "nothing"}});
+    for said in [said(&empty), said(&wrong)] {
+        assert!(!said.contains("holdout.group"), "{said}");
+    }
     let apart = json!({"schema": ids, "ingestion": {"on_change": "latest", "key": "client"}});
-    assert!(said(&apart).contains("\"ingestion.key\""), "{}", said(&apart));
+    let says = said(&apart);
+    assert!(
+        says.contains("\"ingestion.key\"") && says.contains("Set it to [\"client\"]"),
+        "{says}"
+    );
     // Turning it on changes what a data set is.
     let scene = Scene::with(
         &json!({"schema": {"id": ["client", "when"], "numeric": ["x"], "target": "y"}}),

@@ -63,5 +63,5 @@ pub(super) fn begin(
     }
     let folder = context.disk.temporary_folder(&config.output_folder)?;
     let earlier = previous.map(|previous| (previous.location.as_path(), previous.rows));
-    ingest.read_elsewhere(Arc::clone(engine), folder, &paths, earlier)
+    ingest.read_elsewhere(Arc::clone(engine), (&context.disk, folder), &paths, earlier)
 }
