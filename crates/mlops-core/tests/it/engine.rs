@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use mlops_core::Result;
 use mlops_core::ledger::FileStatus;
@@ -184,6 +184,46 @@ fn random_files_become_the_same_data_set_in_stretches_of_any_size() {
         }
     }
     assert_eq!(seen.len(), 6, "the files must have all of it: {seen:?}");
+}
+
+#[test]
+fn a_task_that_is_carried_out_late_changes_nothing() {
+    /// Whoever got the first tasks awakes before each of the later ones, and carries them out once more.
+    struct Late(Restless, Mutex<Vec<String>>);
+    impl Engine for Late {
+        fn run(&self, tasks: Vec<String>) -> Result<Vec<String>> {
+            let mut first = self.1.lock().unwrap();
+            for task in first.iter() {
+                carry_out(task, &OnlyFolders)?;
+            }
+            if first.is_empty() {
+                first.clone_from(&tasks);
+            }
+            drop(first);
+            self.0.run(tasks)
+        }
+        fn range_bytes(&self) -> u64 {
+            self.0.range_bytes
+        }
+        fn partitions(&self) -> usize {
+            self.0.partitions
+        }
+    }
+    for seed in 0..repetitions(12, 300) {
+        let mut random = Random(seed);
+        let more = json!({ "ingestion": { "max_rejected_share": 0.9 } });
+        let (alone, mut spread) = twins(&more, 1, seed);
+        let restless = Restless::new([60, 150][random.below(2)], 3, seed);
+        spread.engine = Some(Arc::new(Late(restless, Mutex::default())));
+        for name in ["in/a.csv", "in/b.csv"] {
+            let text = messy(&mut random);
+            alone.file(name, &text);
+            spread.file(name, &text);
+        }
+        let (expected, found) = (alone.ingest().unwrap(), spread.ingest().unwrap());
+        assert_eq!(records(&found), records(&expected), "seed {seed}");
+        assert_eq!(outputs(&spread), outputs(&alone), "seed {seed}");
+    }
 }
 
 #[test]
