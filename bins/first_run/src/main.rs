@@ -48,6 +48,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", requires = "init")]
     table: Option<String>,
 
+    /// With --init: a column that identifies a row of a table without a primary key, or of a view; several
+    /// identify it together
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    key: Vec<String>,
+
     /// With --init: ask nothing and accept the proposals
     #[arg(long, requires = "init")]
     yes: bool,
@@ -80,6 +85,7 @@ pub(crate) fn main() -> ExitCode {
         target,
         positive,
         table,
+        key,
         yes,
         no_run,
         check,
@@ -88,7 +94,7 @@ pub(crate) fn main() -> ExitCode {
     } = Arguments::parse();
     let common = common.reaching(Everywhere::new());
     if let Some(data) = init {
-        let asked = init::Asked { data, table, target, positive };
+        let asked = init::Asked { data, table, key, target, positive };
         begin::start(&common, Manner { yes, no_run, accept }, |start| {
             init::run(
                 &asked,

@@ -265,6 +265,24 @@ fn from_a_table_of_postgresql_to_a_live_model() {
 }
 
 #[test]
+fn from_a_view_of_postgresql_to_a_live_model() {
+    let Some(server) = Postgres::start() else { return };
+    server.sql(&(sql() + "; CREATE VIEW current AS SELECT * FROM customers"));
+    let (scene, uri) = (Scene::empty(), server.uri());
+    let asked = table(&[
+        "--table",
+        "current",
+        "--key",
+        "customer_id",
+        "--yes",
+        "--config",
+        "work/config.json",
+    ])(&uri);
+    let config = goes_live(&scene, &asked, &[("PGPASSWORD", postgres::PASSWORD)]);
+    assert_eq!(config["sources"][0]["key"], json!(["customer_id"]));
+}
+
+#[test]
 fn a_postgresql_server_that_gives_no_rows_is_refused_in_one_message() {
     let Some(server) = Postgres::start() else { return };
     server.sql(&(sql() + "CREATE TABLE keyless (a integer, churn text)"));
@@ -273,7 +291,10 @@ fn a_postgresql_server_that_gives_no_rows_is_refused_in_one_message() {
     let with = |table: &'static str| ["--init", &uri, "--yes", "--table", table];
     is_refused(&scene, &with("clients"), &known, &["relation \"clients\" does not exist", &uri]);
     is_refused(&scene, &with("nobody"), &known, &["has a header, but no row", &uri]);
-    is_refused(&scene, &with("keyless"), &known, &["the table keyless has no primary key"]);
+    let said = ["the table keyless has no primary key", "`first_run --init`: --key COLUMN"];
+    is_refused(&scene, &with("keyless"), &known, &said);
+    let key = [with("keyless").as_slice(), &["--key", "b"]].concat();
+    is_refused(&scene, &key, &known, &["has no column b", &uri]);
     let target = [with("customers").as_slice(), &["--target", "churned"]].concat();
     is_refused(&scene, &target, &known, &["there is no column \"churned\"", "months, plan"]);
     let wrong = [("PGPASSWORD", "hunter2")];

@@ -11,6 +11,7 @@ use mlops_core::config::sources::Place;
 use mlops_core::config::{Config, Ingestion};
 use mlops_core::csv::number::Number;
 use mlops_core::dataset::discover::{self, SourceFile, Stamp};
+use mlops_core::evaluation::moment::{NO_TIME, is_time};
 use mlops_core::ids::FindingKind;
 use mlops_core::run::attention::Finding;
 use mlops_core::run::context::{Context, Report};
@@ -58,10 +59,23 @@ pub enum Problem {
     /// So many of the looked-at cells of a column are not what the schema says: the column, an example, the
     /// cells, of how many.
     Cells(String, String, usize, usize),
+    /// So many of the looked-at cells of a column that tells the time of a row are no times: the key that names the column,
+    /// and the same as above.
+    Times(&'static str, String, String, usize, usize),
     /// The target has other values than the two labels: the column, and some of them.
     Labels(String, Vec<String>),
     /// All labels are the same.
     OneClass(String, String),
+}
+
+impl Problem {
+    /// The same of the times of rows, which `key` names.
+    fn of_times(self, key: &'static str) -> Self {
+        match self {
+            Self::Cells(name, example, rows, all) => Self::Times(key, name, example, rows, all),
+            other => other,
+        }
+    }
 }
 
 /// Checks the configuration of `context`.
@@ -161,7 +175,18 @@ fn rows(context: &Context, file: &SourceFile, checked: &mut Checked) {
         };
         match column.role {
             Role::Target => labels(context, cells, reading, checked),
-            _ => checked.problems.extend(odd(cells, reading, good)),
+            Role::Numeric | Role::Date => checked.problems.extend(odd(cells, reading, good)),
+            Role::Id | Role::Categorical => {
+                for (key, name) in [
+                    ("holdout.time", &config.holdout.time),
+                    ("ingestion.order_by", &config.ingestion.order_by),
+                ] {
+                    if name.as_ref() == Some(&column.name) {
+                        let odd = odd(cells, reading, is_time);
+                        checked.problems.extend(odd.map(|problem| problem.of_times(key)));
+                    }
+                }
+            }
         }
     }
 }
@@ -284,6 +309,15 @@ impl fmt::Display for Problem {
                 f,
                 "\"{}\" is not what \"schema\" says in {} of {} rows, such as \"{}\": list it elsewhere in \
                  \"schema\", or name spellings of a missing value in \"ingestion.missing_values\"",
+                text::name(name),
+                text::count(*rows as u64),
+                text::count(*all as u64),
+                text::name(example)
+            ),
+            Self::Times(key, name, example, rows, all) => write!(
+                f,
+                "\"{}\" (\"{key}\") is {NO_TIME} in {} of {} rows, such as \"{}\": name another column, or list \
+                 it in \"schema.date\" with \"ingestion.date_pattern\"",
                 text::name(name),
                 text::count(*rows as u64),
                 text::count(*all as u64),

@@ -62,6 +62,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) data: &'a OsStr,
     /// The table of a database.
     pub(crate) table: Option<&'a str>,
+    /// The columns that identify a row of it, where it does not say so itself.
+    pub(crate) key: &'a [String],
     /// The configuration file that is to be written.
     pub(crate) config: &'a Path,
 }
@@ -189,6 +191,9 @@ fn at_address(wanted: Wanted<'_>, address: &str, places: &dyn Places) -> Result<
             ))
         })?;
         source.insert("table".to_owned(), json!(table));
+        if !wanted.key.is_empty() {
+            source.insert("key".to_owned(), json!(wanted.key));
+        }
         source.insert("mode".to_owned(), json!("snapshot"));
     } else if wanted.table.is_some() {
         return Err(Error::data(NO_DATABASE));

@@ -29,6 +29,8 @@ pub struct Asked {
     pub data: OsString,
     /// The table of a database.
     pub table: Option<String>,
+    /// The columns that identify a row of it, where it does not say so itself.
+    pub key: Vec<String>,
     /// The label column.
     pub target: Option<String>,
     /// The label to find.
@@ -83,8 +85,10 @@ pub fn run(
 ) -> Result<Initiated> {
     let page = evidence::path(config);
     refuse_existing(asked, config, &page)?;
-    let data =
-        data::look(Wanted { data: &asked.data, table: asked.table.as_deref(), config }, places)?;
+    let data = data::look(
+        Wanted { data: &asked.data, table: asked.table.as_deref(), key: &asked.key, config },
+        places,
+    )?;
     let files = data.files.len();
     let wishes = Wishes {
         target: asked.target.clone(),

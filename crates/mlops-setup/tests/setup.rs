@@ -91,7 +91,11 @@ fn secrets_are_masked_and_the_rest_is_not() {
 }
 
 fn checked(schema: &str, files: &[(&str, &[u8])]) -> Checked {
-    let (_folder, path) = scene(&format!(", \"schema\": {schema}"), files);
+    checked_with(&format!(", \"schema\": {schema}"), files)
+}
+
+fn checked_with(keys: &str, files: &[(&str, &[u8])]) -> Checked {
+    let (_folder, path) = scene(keys, files);
     let config = Config::load(&path).unwrap();
     let context = Context::new(config, Arc::new(SystemClock::default()), Disk::default(), "test");
     check::run(&context).unwrap()
@@ -126,6 +130,30 @@ fn a_header_below_titles_is_found_as_an_ingestion_finds_it() {
             assert_eq!((checked.rows, checked.positives), (20, Some((5, 20))));
         }
     }
+}
+
+#[test]
+fn a_time_that_is_none_is_told_with_the_key_that_names_it() {
+    for (keys, cells, told) in [
+        (r#""holdout": {"time": "land"}"#, ["DE", "FR"], Some("holdout.time")),
+        (r#""holdout": {"time": "land"}"#, ["2024-01-01", "2024-01-02 10:00:00+02"], None),
+        (
+            r#""ingestion": {"on_change": "latest", "key": "id", "order_by": "land"}"#,
+            ["31.03.2024", "01.04.2024"],
+            Some("ingestion.order_by"),
+        ),
+        (r#""ingestion": {"on_change": "latest", "order_by": "land"}"#, ["7", "8"], None),
+    ] {
+        let schema = SCHEMA.replacen('{', r#"{"id": ["id"], "#, 1);
+        let [one, other] = cells;
+        let text = format!("id,age,land,left\na,1,{one},yes\nb,2,{other},no\nc,2,,no\n");
+        let keys = format!(r#", {keys}, "schema": {schema}"#);
+        let problems = checked_with(&keys, &[("in/a.csv", text.as_bytes())]).problems;
+        let expected = told.map(|key| Problem::Times(key, "land".into(), one.into(), 2, 3));
+        assert_eq!(problems, expected.into_iter().collect::<Vec<_>>(), "{keys}");
+    }
+    let said = Problem::Times("holdout.time", "land".into(), "DE".into(), 2, 3).to_string();
+    assert!(said.starts_with("\"land\" (\"holdout.time\") is neither a number nor"), "{said}");
 }
 
 #[test]

@@ -89,7 +89,8 @@ impl Wanted {
 
     pub(crate) fn keyless(&self) -> Error {
         Error::data(format!(
-            "{} has no primary key: name the columns that identify a row in \"key\" of the source",
+            "{} has no primary key: name the columns that identify a row in \"key\" of the source (with `first_run \
+             --init`: --key COLUMN)",
             self.name()
         ))
     }

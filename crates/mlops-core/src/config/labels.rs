@@ -144,6 +144,11 @@ impl Config {
     /// Reports what joining labels needs and does not have.
     pub(super) fn check_labels(&self, root: &Section) {
         if !self.joins_labels() {
+            if self.labels.train {
+                let message = "has a meaning only where labels come from somewhere: \"labels.path\", \
+                               \"labels.receive\", or a source with the role \"labels\"";
+                root.problem("labels.train", message);
+            }
             return;
         }
         let Some(log) = &self.service.prediction_log else {
@@ -214,6 +219,15 @@ mod tests {
             "cursor":{"column":"at"},"role":"labels","expect":{"error_after":"1d"}}]"#;
         for (text, part) in [
             (r#","labels":{"path":"l"}"#.to_owned(), "\"service.prediction_log_path\" is missing"),
+            (r#","labels":{"train":true}"#.to_owned(), "\"labels.train\" has a meaning only where"),
+            (
+                r#","service":{"prediction_log_features":true}"#.to_owned(),
+                "\"service.prediction_log_features\" has a meaning only with",
+            ),
+            (
+                r#","gate":{"max_slice_drop":0.1}"#.to_owned(),
+                "\"gate.max_slice_drop\" has a meaning only with columns in \"schema.slice\"",
+            ),
             (
                 r#","labels":{"path":"l","train":true},"service":{"prediction_log_path":"log"}"#
                     .to_owned(),

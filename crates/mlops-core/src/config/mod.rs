@@ -264,6 +264,7 @@ impl Config {
         let service = service::service(root.section("service"), &at);
         let schema::SchemaSection { schema, pooling, reasons, slices, kept } =
             schema::schema(root.section("schema"));
+        let has_slices = !slices.is_empty();
         let ingestion = ingestion::ingestion(root.section("ingestion"), &schema, &kept);
         let expect = expect::expect(&mut root, &schema, &at);
         let contract = contract::contract(&mut root, &schema);
@@ -296,7 +297,7 @@ impl Config {
             shapes,
             drift: drift(root.section("drift")),
             alerts: alerts::alerts(root.section("alerts"), at),
-            gate: gate(root.section("gate")),
+            gate: gate(root.section("gate"), has_slices),
             output,
             retention: retention::retention(root.section("retention")),
             monitoring: unattended::monitoring(root.section("monitoring"), at),
@@ -389,11 +390,14 @@ fn drift(mut section: Section) -> Drift {
     drift
 }
 
-fn gate(mut section: Section) -> Gate {
+fn gate(mut section: Section, has_slices: bool) -> Gate {
     let metrics = Metric::ALL.map(|metric| (metric.name(), metric));
     let metric = section.choice("metric", &metrics, Metric::default());
     let min_improvement = section.number("min_improvement", &(-1.0..=1.0), 0.0);
     let max_slice_drop = section.number_or_null("max_slice_drop", &(0.0..=10.0), None);
+    if max_slice_drop.is_some() && !has_slices {
+        section.problem("max_slice_drop", "has a meaning only with columns in \"schema.slice\"");
+    }
     let modes = [("auto", GateMode::Auto), ("manual", GateMode::Manual)];
     let mode = section.choice("mode", &modes, GateMode::Auto);
     let approval_days = section.integer("approval_days", &(1..=365), 14);

@@ -168,6 +168,11 @@ pub(super) fn service(mut section: Section, at: &impl Fn(String) -> PathBuf) -> 
     let log_bytes = section.integer("prediction_log_max_bytes", &(4096..=1 << 40), 64 << 20);
     let log_files = section.integer("prediction_log_keep_files", &(1..=100_000), 10);
     let log_features = section.boolean("prediction_log_features", false);
+    if log_features && log_folder.is_none() {
+        let message =
+            "has a meaning only with \"service.prediction_log_path\", the folder of the log";
+        section.problem("prediction_log_features", message);
+    }
     let mut seconds =
         |key, default| Duration::from_secs(section.integer(key, &(1..=86_400), default));
     let (header, body) =

@@ -88,8 +88,13 @@ impl Untimed {
     }
 }
 
+/// Whether `text` is read as the time of a row, where the column is no number and no date of the schema.
+pub fn is_time(text: &str) -> bool {
+    parse(text).is_some()
+}
+
 /// What a text is that cannot be read as a time.
-const NO_TIME: &str = "neither a number nor a time such as 2024-03-31 or 2024-03-31T14:05:00";
+pub const NO_TIME: &str = "neither a number nor a time such as 2024-03-31 or 2024-03-31T14:05:00";
 
 /// A number as it is, a date as seconds since 1970; without a time zone it is in UTC.
 fn parse(text: &str) -> Option<f64> {

@@ -208,7 +208,8 @@ impl<'a> Explainer<'a> {
             });
             let (kept, rest) = ranked.split_at(most);
             largest.extend_from_slice(kept);
-            others.push(rest.iter().map(|contribution| contribution.value).sum());
+            // The sum of no numbers at all is -0 to an iterator, which people would see.
+            others.push(rest.iter().fold(0.0, |sum, contribution| sum + contribution.value));
         }
     }
 }

@@ -211,6 +211,15 @@ impl Outcomes {
             let rows = text::plural(labels.unreadable, "row");
             remarks.push(format!("{rows} of labels could not be read"));
         }
+        if labels.without_key > 0 {
+            let one = labels.without_key == 1;
+            remarks.push(format!(
+                "{} of labels {} not say whose label {}: fill the column by which labels are joined",
+                text::plural(labels.without_key, "row"),
+                if one { "does" } else { "do" },
+                if one { "it is" } else { "they are" }
+            ));
+        }
         remarks
     }
 }

@@ -66,6 +66,8 @@ pub struct Joined {
     pub training_rows: u64,
     /// What went wrong, by source or file.
     pub failures: Vec<String>,
+    /// Rows of labels that could not be read, by file that was read now, each with an example.
+    pub unreadable: Vec<String>,
 }
 
 impl Report for Joined {
@@ -78,7 +80,8 @@ impl Report for Joined {
             |text: &String| Finding::person(FindingKind::SourceFailed, format!("labels: {text}"));
         let remark = |text| Finding::warning(FindingKind::Data, text);
         let failures = self.failures.iter().map(failed);
-        failures.chain(self.outcomes.remarks().into_iter().map(remark)).collect()
+        let remarks = self.unreadable.iter().cloned().chain(self.outcomes.remarks());
+        failures.chain(remarks.map(remark)).collect()
     }
 
     fn facts(&self) -> Vec<Fact> {
@@ -121,10 +124,15 @@ pub fn run(context: &Context, workspace: &mut Workspace, reach: Reach) -> Result
     let schema = identity::schema(context, workspace)?;
     let of_labels = keys.schema(&schema);
     let (files, mut failures) = label_files(context, workspace, reach)?;
-    let mut new_labels = 0;
+    let (mut new_labels, mut unreadable) = (0, Vec::new());
     for file in files {
         match read_labels(context, &mut store, &file, (&keys, &of_labels), forgotten.as_deref()) {
-            Ok(rows) => new_labels += rows,
+            Ok((rows, rejected)) => {
+                new_labels += rows;
+                unreadable.extend(rejected.map(|told| {
+                    text::bounded(format!("labels: {}: {told}", text::name(&file.name)))
+                }));
+            }
             Err(error) => {
                 store.rollback()?;
                 // A fault of the file stops no other; one of the disk or the store stops the run.
@@ -153,7 +161,15 @@ pub fn run(context: &Context, workspace: &mut Workspace, reach: Reach) -> Result
     }
     let outcomes = store.outcomes(config.labels.window, keys.by, &context.now())?;
     keep(&mut workspace.ledger, &outcomes)?;
-    Ok(Joined { outcomes, new_predictions, new_labels, erased, training_rows, failures })
+    Ok(Joined {
+        outcomes,
+        new_predictions,
+        new_labels,
+        erased,
+        training_rows,
+        failures,
+        unreadable,
+    })
 }
 
 /// The store of predictions and labels.
@@ -300,14 +316,15 @@ fn label_files(
     Ok((found, failures))
 }
 
-/// Reads what is new in a file of labels; returns the number of rows.
+/// Reads what is new in a file of labels; returns the number of rows, and what is to be said of rows that cannot be
+/// read.
 fn read_labels(
     context: &Context,
     store: &mut Store,
     file: &SourceFile,
     (keys, schema): (&Keys, &Schema),
     forgotten: Option<&Forgotten>,
-) -> Result<u64> {
+) -> Result<(u64, Option<String>)> {
     let (config, path) = (&context.config, &file.path);
     let failed = |e| Error::io("read", path, e);
     let stamp = Stamp::of(&fs::metadata(path).map_err(failed)?);
@@ -316,7 +333,7 @@ fn read_labels(
     let now = context.clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX);
     let seen = (stamp.size, stamp.modified_ns, stamp.inode);
     if known.as_ref().is_some_and(|known| known.whole && known.stamp == seen) {
-        return Ok(0);
+        return Ok((0, None));
     }
     let (identity, goes_on) = contents(path, known.as_ref()).map_err(failed)?;
     let mut progress = LabelFile {
@@ -369,7 +386,13 @@ fn read_labels(
     (progress.whole, progress.rows) = (true, index);
     store.set_label_file(&mut progress)?;
     store.commit()?;
-    Ok(index.saturating_sub(first))
+    let told = reading.examples.first().map(|example| {
+        format!(
+            "{} cannot be read, such as this one: {example}. Correct the file, and it is read again",
+            text::plural(reading.rejected, "row")
+        )
+    });
+    Ok((index.saturating_sub(first), told))
 }
 
 /// Reads the batches of labels that were sent since the last join; returns the number of rows.

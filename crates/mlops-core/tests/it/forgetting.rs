@@ -265,6 +265,16 @@ fn who_and_why_must_be_told_and_no_error_repeats_an_id() {
     let said = |request: &Request| forget_as(&scene, request).unwrap_err().to_string();
     assert!(said(&Request { who: String::new(), ..request(&[PERSON]) }).contains("--who"));
     assert!(said(&Request { why: " ".to_owned(), ..request(&[PERSON]) }).contains("--reason"));
+    for named in [
+        Request { who: format!("the mother of {PERSON}"), ..request(&[PERSON]) },
+        Request { why: format!("{PERSON} asked us to"), ..request(&["other", PERSON]) },
+    ] {
+        let said = said(&named);
+        assert!(said.contains("mentions somebody") && !said.contains(PERSON), "{said}");
+        let rehearsed =
+            forget::rehearse(&scene.context().unwrap(), &named).unwrap_err().to_string();
+        assert_eq!(said, rehearsed);
+    }
     let two = said(&request(&["secret,name"]));
     assert!(two.contains("has 2 values") && two.contains("1 column: corporation"), "{two}");
     assert!(!two.contains("secret"), "{two}");

@@ -11,6 +11,7 @@ use mlops_core::outcomes::{OfWindow, Outcomes};
 use mlops_core::platform::clock::rfc3339;
 use mlops_core::platform::disk::Disk;
 use mlops_core::prediction_log::{Answer, Feature, LineWriter, Request, Want};
+use mlops_core::run::context::Report;
 use mlops_core::stage::outcomes::{self, Joined, Reach};
 use mlops_core::stage::{diagnose, forget};
 use mlops_core::table::TextColumn;
@@ -305,6 +306,17 @@ fn doubled_changed_and_unknown_labels_are_counted_and_the_latest_wins() {
     let Outcomes { labels, log: logged, .. } = &first.outcomes;
     assert_eq!((labels.kept, labels.unknown, labels.doubled, labels.changed), (3, 1, 1, 0));
     assert_eq!((labels.without_key, labels.unreadable, logged.without_key), (1, 1, 1));
+    // When the file is read, an example is told, and always how many there are.
+    let said = |joined: &Joined| joined.findings().into_iter().map(|f| f.text).collect::<Vec<_>>();
+    let of_file = |text: &&String| text.starts_with("labels: 1.csv: 1 row cannot be read");
+    let told = said(&first);
+    let told = told.iter().find(of_file).unwrap_or_else(|| panic!("{told:?}"));
+    assert!(told.contains("line 7") && told.contains("maybe"), "{told}");
+    let count = |text: &String| text.starts_with("1 row of labels could not be read");
+    assert!(said(&first).iter().any(count), "{:?}", said(&first));
+    let unnamed =
+        |text: &String| text.starts_with("1 row of labels does not say whose label it is");
+    assert!(said(&first).iter().any(unnamed), "{:?}", said(&first));
     let scores = |joined: &Joined| joined.outcomes.releases[0].total.scores.unwrap();
     assert_eq!(scores(&first).confusion_matrix.tp, 1);
     // Another file says the same of a, something else of b; the first is written anew without change.

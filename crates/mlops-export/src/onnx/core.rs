@@ -26,7 +26,8 @@ pub fn file(formula: &Formula, release: &str, about: &str, facts: Vec<(&str, Str
             sum = graph.builder.step("Add", &[&sum, &added]);
         }
     }
-    let probability = graph.builder.step("Sigmoid", &[&sum]);
+    let probability = graph.probability(&sum);
+    let without = graph.missing(&probability);
     let Core { mut builder, .. } = graph;
     let threshold = builder.number(formula.threshold);
     let is_positive = builder.step("Greater", &[&probability, &threshold]);
@@ -35,8 +36,7 @@ pub fn file(formula: &Formula, release: &str, about: &str, facts: Vec<(&str, Str
     let label = builder.step("Where", &[&is_positive, &positive, &negative]);
     // Without a prediction there is no label.
     let nothing = builder.texts([""], &[]);
-    let unknown = builder.step("IsNaN", &[&probability]);
-    let label = builder.step("Where", &[&unknown, &nothing, &label]);
+    let label = builder.step("Where", &[&without, &nothing, &label]);
     builder.output(&outputs[0], &sum, elements::DOUBLE, None);
     builder.output(&outputs[1], &probability, elements::DOUBLE, None);
     builder.output(&outputs[2], &label, elements::STRING, None);
@@ -83,12 +83,27 @@ impl Core<'_> {
         let mean = self.builder.numbers(&of(&|line| line.2.mean), &[1, width]);
         let scale = self.builder.numbers(&of(&|line| line.2.scale), &[1, width]);
         let weight = self.builder.numbers(&of(&|line| line.2.weight), &[width]);
-        let missing = self.builder.step("IsNaN", &[&matrix]);
+        let missing = self.missing(&matrix);
         let filled = self.builder.step("Where", &[&missing, &fill, &matrix]);
         let centred = self.builder.step("Sub", &[&filled, &mean]);
         let standardised = self.builder.step("Div", &[&centred, &scale]);
         let sum = self.builder.step("MatMul", &[&standardised, &weight]);
         self.builder.step("Add", &[&sum, &intercept])
+    }
+
+    /// The logistic function, written out since `Sigmoid` takes no doubles in tract.
+    fn probability(&mut self, log_odds: &str) -> String {
+        let negative = self.builder.step("Neg", &[log_odds]);
+        let odds_against = self.builder.step("Exp", &[&negative]);
+        let one = self.builder.number(1.0);
+        let all = self.builder.step("Add", &[&odds_against, &one]);
+        self.builder.step("Div", &[&one, &all])
+    }
+
+    /// Where `numbers` are NaN, which alone does not equal itself. `IsNaN` takes no doubles in tract.
+    fn missing(&mut self, numbers: &str) -> String {
+        let present = self.builder.step("Equal", &[numbers, numbers]);
+        self.builder.step("Not", &[&present])
     }
 
     /// `number` for each row.
@@ -154,8 +169,9 @@ impl Core<'_> {
         let name = &self.formula.numbers[column];
         let Some(fill) = fill else { return name.clone() };
         let fill = self.builder.number(fill);
-        let missing = self.builder.step("IsNaN", &[name]);
-        self.builder.step("Where", &[&missing, &fill, name])
+        let name = name.clone();
+        let missing = self.missing(&name);
+        self.builder.step("Where", &[&missing, &fill, &name])
     }
 
     fn with(&mut self, operator: &str, x: &str, y: f64) -> String {
@@ -196,7 +212,7 @@ impl Core<'_> {
         let is_beyond = self.with("GreaterOrEqual", &u, 1.0);
         let curve = self.builder.step("Where", &[&is_beyond, &beyond, &within]);
         // The maximum of NaN and 0 is not the same everywhere.
-        let missing = self.builder.step("IsNaN", &[&u]);
+        let missing = self.missing(&u);
         self.builder.step("Where", &[&missing, &u, &curve])
     }
 
@@ -217,7 +233,7 @@ impl Core<'_> {
         let adds = self.builder.numbers(adds, &[width]);
         let added = self.builder.step("MatMul", &[&bin, &adds]);
         let missing = self.builder.number(missing.unwrap_or(f64::NAN));
-        let is_missing = self.builder.step("IsNaN", &[&name]);
+        let is_missing = self.missing(&name);
         self.builder.step("Where", &[&is_missing, &missing, &added])
     }
 

@@ -74,6 +74,17 @@ def onnx_core():
     compare(probability.tolist(), label.tolist(), 1e-12)
 
 
+def tract():
+    """Labels are texts, which its interface for Python does not hand on."""
+    runner = module("tract")
+    numpy = module("numpy")
+    inputs = feed(numpy.float64)
+    loaded = runner.onnx().load(f"{folder}/model.onnx")
+    names = [loaded.input_name(at) for at in range(loaded.input_count())]
+    answer = loaded.into_model().into_runnable().run([inputs[name] for name in names])
+    compare(answer[1].to_numpy().tolist(), None, 1e-12)
+
+
 def onnx_classic():
     onnx, runtime = module("onnx"), module("onnxruntime")
     numpy = module("numpy")
@@ -82,8 +93,6 @@ def onnx_classic():
     label, probabilities = session.run(None, feed(numpy.float32))
     # Times in seconds since 1970 have 31 binary digits, and floats have 24.
     compare(probabilities[:, 1].tolist(), label.tolist(), told["tolerance"])
-
-
 
 
 def in_table(insert, kinds_of):
@@ -238,6 +247,7 @@ try:
         "card": card,
         "onnx": onnx_core,
         "onnx-ml": onnx_classic,
+        "tract": tract,
         "sqlite": sqlite,
         "duckdb": duckdb,
         "mlflow": mlflow,

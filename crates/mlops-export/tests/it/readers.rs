@@ -1,5 +1,5 @@
-//! Exports in the programs that they are for, as far as these are installed: onnxruntime, SQLite, DuckDB,
-//! PostgreSQL, MLflow, PyPMML and JPMML. Not for the formula itself: see `formula`.
+//! Exports in the programs that they are for, as far as these are installed: onnxruntime, tract, SQLite,
+//! DuckDB, PostgreSQL, MLflow, PyPMML and JPMML. Not for the formula itself: see `formula`.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use mlops_export::{Form, Options};
 use mlops_testkit::postgres::Postgres;
 use mlops_testkit::{Scene, not_run, variable};
 
-use crate::scenes::{self, CARDS, KINDS, deployed};
+use crate::scenes::{self, CARDS, KINDS, NUMBERS, deployed};
 
 /// Exports the live release; returns its model and the folder of the files.
 fn exported(scene: &Scene, forms: &[Form]) -> (Model, String) {
@@ -50,6 +50,11 @@ fn read_by(reader: &str, kinds: &[&str], form: Form) {
 #[test]
 fn onnxruntime_computes_the_core_operators_to_the_last_digits() {
     read_by("onnx", &KINDS, Form::Onnx);
+}
+
+#[test]
+fn tract_computes_models_without_texts() {
+    read_by("tract", &NUMBERS, Form::Onnx);
 }
 
 #[test]

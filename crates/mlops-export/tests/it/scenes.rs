@@ -16,6 +16,9 @@ pub(crate) const KINDS: [&str; 4] = ["plain", "pooled", "strict", "shaped"];
 /// Kinds whose columns all have bins or categories: with points, without, and with gaps refused.
 pub(crate) const CARDS: [&str; 3] = ["points", "binned", "strict points"];
 
+/// Kinds without categories: plain numbers, and splines, bins and dates.
+pub(crate) const NUMBERS: [&str; 2] = ["numbers", "shaped numbers"];
+
 /// A workspace with a live release of this kind.
 pub(crate) fn deployed(kind: &str) -> Scene {
     let mut schema = json!({
@@ -25,8 +28,9 @@ pub(crate) fn deployed(kind: &str) -> Scene {
     let training = match kind {
         "pooled" => json!({"threshold": 0.3}),
         "strict" => json!({"missing": "drop", "C": null}),
-        "shaped" => json!({
-            "splines": {"x": {"knots": 5}}, "bins": {"y \"q\" z": {}, "size": {}},
+        "shaped" | "shaped numbers" => json!({
+            "splines": {"x": {"knots": 5}},
+            "bins": if kind == "shaped" { json!({"y \"q\" z": {}, "size": {}}) } else { json!({"y \"q\" z": {}}) },
             "dates": {"since": {"against": "seen", "month": true}, "seen": {"against": "2024-02-29"},
                 "until": {"against": "nothing", "weekday": true}},
         }),
@@ -38,7 +42,10 @@ pub(crate) fn deployed(kind: &str) -> Scene {
     if kind == "pooled" {
         schema["min_frequency"] = json!(0.2);
     }
-    if kind == "shaped" {
+    if NUMBERS.contains(&kind) {
+        schema["categorical"] = json!([]);
+    }
+    if kind.starts_with("shaped") {
         schema["date"] = json!(["since", "seen", "until"]);
     }
     let scene = Scene::with(&json!({"schema": schema, "training": training}));

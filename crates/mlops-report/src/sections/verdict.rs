@@ -36,6 +36,7 @@ pub(super) fn section(report: &Report) -> Vec<Block> {
     if let Some(standing) = &report.standing {
         blocks.push(Block::Heading("Which release, and what changed".to_owned()));
         blocks.push(Block::Facts(standing_facts(report, standing)));
+        blocks.push(paragraph(line![strong("Why: "), brief(&standing.reason)]));
     }
     blocks.push(Block::Heading("What must be decided".to_owned()));
     blocks.extend(to_decide(report));
@@ -44,7 +45,7 @@ pub(super) fn section(report: &Report) -> Vec<Block> {
 
 /// Only so much of a reason: the first page is one page.
 fn brief(text: &str) -> String {
-    const MOST: usize = 260;
+    const MOST: usize = 600;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", text[..end].trim_end()),
         None => text.to_owned(),
@@ -55,10 +56,7 @@ fn standing_facts(report: &Report, standing: &Standing) -> Vec<(String, Line)> {
     let since = Span::Time(standing.since.clone());
     let release = Span::Code(report.release.clone().unwrap_or_default());
     let how = if standing.rolled_back_to { ", by a rollback" } else { "" };
-    let mut facts = vec![
-        ("Live release".to_owned(), line![release, ", since ", since, how]),
-        ("Why".to_owned(), brief(&standing.reason).into()),
-    ];
+    let mut facts = vec![("Live release".to_owned(), line![release, ", since ", since, how])];
     let sized = |(name, rows): &(String, Option<u64>)| match rows {
         Some(rows) => format!("{name} ({})", format::counted(*rows, "row", "rows")),
         None => name.clone(),

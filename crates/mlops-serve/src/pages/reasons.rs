@@ -99,7 +99,7 @@ impl Reasons {
         let waterfall = Waterfall {
             reference: self.reference,
             steps: &steps,
-            others: rest.iter().map(|part| part.contribution).sum(),
+            others: rest.iter().fold(0.0, |sum, part| sum + part.contribution),
             other_columns: rest.len(),
             log_odds: self.log_odds,
             positive: &self.positive,

@@ -35,6 +35,10 @@ fn adds_up(value: &Value, each: usize) {
         assert_eq!(parts.len(), each, "{row}");
         let named = parts.iter().map(|part| number(&part["contribution"]));
         let sum = start + named.sum::<f64>() + number(&row["others"]);
+        assert!(
+            !number(&row["others"]).is_sign_negative() || number(&row["others"]) < 0.0,
+            "{row}"
+        );
         let z = number(&row["log_odds"]);
         assert!((sum - z).abs() < 1e-12, "{row}");
         if let Some(probability) = value["probabilities"].get(i) {

@@ -27,6 +27,7 @@ use crate::run::context::{Context, Workspace};
 use crate::stage::ingest::report::Ingested;
 use crate::stage::ingest::{self, New, identity, publish_built};
 use crate::table::schema::Schema;
+use crate::text::mention::mentions;
 use crate::{Error, Result, text};
 
 use data::InData;
@@ -68,6 +69,7 @@ pub fn run(context: &Context, workspace: &mut Workspace, request: &Request) -> R
     let schema = identity::schema(context, workspace)?;
     let known = workspace.ledger.tombstones()?;
     let people = People::of(request, (&schema, &context.config.only_slices), &secret, &known)?;
+    check_record(request, &people)?;
     let plan = Plan::of(context, &workspace.ledger, &schema, &people, request)?;
     let erased = plan.carry_out(context, workspace, &schema, &people)?;
     erase::erase(&context.config, &context.disk, &workspace.ledger)?;
@@ -90,8 +92,22 @@ pub fn rehearse(context: &Context, request: &Request) -> Result<Erased> {
     };
     let known = ledger.tombstones()?;
     let people = People::of(request, (&schema, &context.config.only_slices), &secret, &known)?;
+    check_record(request, &people)?;
     let plan = Plan::of(context, &ledger, &schema, &people, request)?;
     Ok(Erased { dry_run: true, ..plan.report })
+}
+
+/// Refuses to keep the name of a person for ever in the record of the erasure. The error does not repeat it.
+fn check_record(request: &Request, people: &People) -> Result<()> {
+    for (option, text) in [("--who", &request.who), ("--reason", &request.why)] {
+        if mentions(text, &people.values) {
+            return Err(Error::data(format!(
+                "`{option}` mentions somebody who is to be erased, and stays in the record of the erasure for \
+                 ever: name a request by its number instead. Nothing was changed"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// All that an erasure is to do.
