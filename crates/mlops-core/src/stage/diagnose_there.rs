@@ -253,6 +253,8 @@ pub(super) fn look(
         // Where a stretch begins within quotes, it is read again from where the one before ended.
         if number > 0 && !looked.as_ref().is_ok_and(|looked| looked.began == expected) {
             task.stretch = Stretch { from: expected, exact: true, ..task.stretch };
+            // Whoever is late with the stretch as it was asked for first must not replace this one.
+            task.output = with_end(&task.output, "-again");
             let answers = engine.run(vec![task_text(&Task::Look(Box::new(task.clone())))?])?;
             looked = next(&mut answers.iter().map(String::as_str))?;
         }

@@ -3,6 +3,7 @@
 //! A task reads a stretch of a file as any program here does, predicts its rows, and writes the answers to a file,
 //! which this process appends in order. Not for which files are tested, nor for figures: see [`super::tested`].
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::csv::ranges::{Stretch, StretchReader};
 use crate::csv::row_hash::RowHasher;
 use crate::csv::values::Wanted;
 use crate::dataset::discover::Stamp;
-use crate::dataset::task::{ConfigText, absolute, answer, next};
+use crate::dataset::task::{ConfigText, absolute, answer, next, with_end};
 use crate::model::fit::Numbers;
 use crate::model::{Model, artifact};
 use crate::platform::digest::Digest;
@@ -182,6 +183,8 @@ pub(super) struct There<'a> {
     engine: &'a Arc<dyn Engine>,
     config: ConfigText,
     folder: TemporaryFolder,
+    /// How many stretches have been named: a name comes once, since a task may be carried out late.
+    stretches: Cell<usize>,
     grouped: bool,
 }
 
@@ -200,7 +203,8 @@ impl<'a> There<'a> {
         file.write_all(&artifact::encode(model)?)?;
         file.publish_unsynced()?;
         let config = ConfigText::of(&context.config)?;
-        Ok(Some(Self { context, engine, config, folder, grouped: look.is_grouped() }))
+        let (stretches, grouped) = (Cell::default(), look.is_grouped());
+        Ok(Some(Self { context, engine, config, folder, stretches, grouped }))
     }
 
     /// Whether the file at `path` can be read in stretches: comma-separated UTF-8 text with a header. Any other is
@@ -236,6 +240,8 @@ impl<'a> There<'a> {
             // Where a stretch begins within quotes, it is read again from where the one before ended.
             if number > 0 && !read.as_ref().is_ok_and(|read| read.began == expected) {
                 task.stretch = Stretch { from: expected, exact: true, ..task.stretch };
+                // Whoever is late with the stretch as it was asked for first must not replace this one.
+                task.output = with_end(&task.output, "-again");
                 let text = task_text(&Task::Predict(Box::new(task.clone())))?;
                 let answers = self.engine.run(vec![text])?;
                 read = next(&mut answers.iter().map(String::as_str))?;
@@ -271,6 +277,8 @@ impl<'a> There<'a> {
     fn tasks(&self, path: &Path, first: u64, size: u64) -> Result<Vec<Predict>> {
         let folder = absolute(self.folder.path())?;
         let stretches = Stretch::all(first, size, self.engine.range_bytes());
+        let before = self.stretches.get();
+        self.stretches.set(before + stretches.len());
         let task = |(at, stretch)| Predict {
             config: self.config.clone(),
             model: folder.join("model"),
@@ -279,6 +287,6 @@ impl<'a> There<'a> {
             stretch,
             output: folder.join(format!("answers-{at}")),
         };
-        Ok(stretches.into_iter().enumerate().map(task).collect())
+        Ok((before..).zip(stretches).map(task).collect())
     }
 }

@@ -22,7 +22,7 @@ use crate::config::{Config, Window};
 use crate::csv::parse::Parsed;
 use crate::csv::ranges::Stretch;
 use crate::dataset::discover::Stamp;
-use crate::dataset::task::{ConfigText, absolute, next};
+use crate::dataset::task::{ConfigText, absolute, next, with_end};
 use crate::evaluation::entity::Identity;
 use crate::evaluation::later_dates::DatedRows;
 use crate::ledger::DatasetRecord;
@@ -247,6 +247,8 @@ impl There {
                 continue;
             }
             task.stretch = Stretch { from: expected, exact: true, ..task.stretch };
+            // Whoever is late with the stretch as it was asked for first must not replace this one.
+            task.output = with_end(&task.output, "-again");
             let answers = self.engine.run(vec![text(&Task::Read(Box::new(task)))?])?;
             joined.push(done(&mut answers.iter().map(String::as_str))?);
         }
