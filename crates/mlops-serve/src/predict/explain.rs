@@ -19,7 +19,9 @@ pub(crate) const KEY: &str = "explain";
 
 /// The number of contributions for each row that the query of `uri` asks for; 0 without explanations.
 pub(crate) fn of_query(uri: &Uri) -> Result<usize, Problem> {
-    let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let pairs = uri.query().unwrap_or_default().split('&');
+    // A key without a value asks for something, too.
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let mut asked =
         pairs.filter(|(key, _)| *key == KEY).map(|(_, value)| value.parse::<u32>().ok());
     match (asked.next(), asked.next()) {
@@ -38,8 +40,8 @@ pub(crate) fn of_json(value: Option<&Value>) -> Result<usize, Problem> {
 
 fn wrong() -> Problem {
     Problem::malformed(
-        "\"explain\" must be one whole number: how many columns to name for each row, 0 for none; \
-         more than there are columns means all",
+        "\"explain\" must be one whole number from 0 to 4294967295: how many columns to name for each row, 0 \
+         for none; more than there are columns means all",
     )
 }
 
@@ -204,6 +206,7 @@ mod tests {
             ("/prediction?a=b&explain=0&c", Some(0)),
             ("/prediction?explain=4294967295", Some(4_294_967_295)),
             ("/prediction?explain=", None),
+            ("/prediction?explain", None),
             ("/prediction?explain=-1", None),
             ("/prediction?explain=all", None),
             ("/prediction?explain=1&explain=2", None),
