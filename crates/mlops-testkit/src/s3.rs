@@ -79,6 +79,9 @@ pub fn serve(folder: &Path, port: u16) -> SocketAddr {
     RUNTIME.spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let service = service.clone();
+            // Head and body of an answer are written one after the other, and the body of a small object would else
+            // wait 40 ms for the client to acknowledge the head.
+            socket.set_nodelay(true).unwrap();
             let socket = hyper_util::rt::TokioIo::new(socket);
             let http = hyper::server::conn::http1::Builder::new();
             tokio::spawn(async move {
