@@ -75,7 +75,7 @@ pub(super) fn holdout(
                 "group",
                 &format!(
                     "{given} name columns of \"ingestion.key\", since \"ingestion.on_change\" is \
-                     \"latest\": a model could else be trained on the newer of two rows and tested on \
+                     \"latest\": a model could otherwise be trained on the newer of two rows and tested on \
                      the older one. Set it to {instead}"
                 ),
             );

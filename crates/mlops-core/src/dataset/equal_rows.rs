@@ -264,7 +264,7 @@ pub(crate) fn of_stretch(
     all.sort_unstable();
     let apart = all.windows(2).all(|two| two[0].row < two[1].row);
     if !apart || all.last().is_some_and(|last| u64::from(last.row) >= rows) {
-        return Err(Error::backend("ballista", "duplicates of another stretch were reported"));
+        return Err(not_as_counted(output));
     }
     Ok(all)
 }

@@ -239,8 +239,8 @@ impl Ledger {
     }
 
     /// After an erasure, writes the file of the ledger anew, since SQLite leaves the bytes of records that were
-    /// changed or removed where they were. Returns false if a program that reads the ledger prevents that
-    /// for now; the next one that changes it tries again.
+    /// changed or removed where they were. Returns false if a program that reads the ledger prevents that;
+    /// the next run that changes the ledger tries again.
     pub fn shred(&mut self) -> Result<bool> {
         if self.meta(RESIDUE_KEY)?.is_none() {
             return Ok(true);
